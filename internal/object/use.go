@@ -1,0 +1,124 @@
+package object
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/satomic"
+	"github.com/shoal-ipc/shoal/internal/wait"
+)
+
+// Mapping keeps a segment's memory mapped while it is reachable. Operations
+// hold it on their stack (Pin and Unpin); the memory goes when Close has
+// dropped the Use's reference and no operation holds one, so no address of it
+// ever faults or is somebody else's.
+type Mapping struct {
+	Region mem.Region
+	Pinned atomic.Bool // a View was handed out: the memory stays for good
+}
+
+// Use is one opening of a segment by this process, as its objects see it.
+//
+// Every operation on shared memory runs between Pin and Unpin. After an
+// operation has taken something (a lock, a permit, a claim that its caller will
+// hold) it must ask Closed once more and, if so, give it back and return
+// fs.ErrClosed: Close first ends the Use and then gives back what is held
+// (Core.Leave), so one of the two sees it. The slot number is not reused while
+// any operation of this Use can still run.
+type Use struct {
+	*wait.Party
+	Slot     uint32 // this process's participant number; 0 if ReadOnly
+	ReadOnly bool
+	Peers    Peers
+	mapping  atomic.Pointer[Mapping]
+}
+
+// Peers tells of the other participants.
+type Peers interface {
+	// Generation returns the generation of a slot.
+	Generation(slot uint32) uint32
+	// WaitExited waits until the participant (slot, generation) is gone wholly,
+	// so that no system call of it still writes.
+	WaitExited(ctx context.Context, slot, generation uint32) error
+}
+
+// NewUse returns a Use of m.
+func NewUse(m *Mapping, slot uint32, peers Peers) *Use {
+	u := &Use{Party: wait.NewParty(), Slot: slot, ReadOnly: slot == 0, Peers: peers}
+	u.mapping.Store(m)
+	return u
+}
+
+// Pin returns the mapping, which stays while the result is alive (see Unpin),
+// or nil after Close.
+func (u *Use) Pin() *Mapping { return u.mapping.Load() }
+
+// Unpin ends what Pin began. It costs nothing: it tells the collector that m
+// was used until here.
+func Unpin(m *Mapping) { runtime.KeepAlive(m) }
+
+// Closed reports whether the segment was closed.
+func (u *Use) Closed() bool { return u.mapping.Load() == nil }
+
+// End makes the Use a closed one: operations that begin fail, those that wait
+// return fs.ErrClosed.
+func (u *Use) End() {
+	u.mapping.Store(nil)
+	u.Party.Close()
+}
+
+// Object is a named object that this process has opened. Handles refer to it,
+// and all handles of the process on one object share one; while it is
+// reachable the object's memory is not used for another, even if its name was
+// removed.
+type Object struct {
+	Name   string
+	Kind   *Kind
+	Type   string // the stored description of its element type
+	Shape  Shape
+	Region mem.Region
+	// Index is its place in the directory, as shown by the waiting board.
+	Index uint32
+	// Sync tells the race detector of hand-overs; nil on a heap region.
+	Sync *race.Token
+
+	mu     sync.Mutex
+	points map[*satomic.Uint32]*wait.Point
+	locals map[string]any
+}
+
+// Point returns this process's place to wait on word, a futex word in the
+// object's region: the same one for every handle.
+func (o *Object) Point(word *satomic.Uint32) *wait.Point {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.points[word]
+	if p == nil {
+		if o.points == nil {
+			o.points = map[*satomic.Uint32]*wait.Point{}
+		}
+		p = wait.NewPoint(word, o.Index)
+		o.points[word] = p
+	}
+	return p
+}
+
+// Local returns the value that all handles of this process on the object share
+// under key, made by make at the first call.
+func (o *Object) Local(key string, create func() any) any {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	v, ok := o.locals[key]
+	if !ok {
+		if o.locals == nil {
+			o.locals = map[string]any{}
+		}
+		v = create()
+		o.locals[key] = v
+	}
+	return v
+}
