@@ -1,0 +1,63 @@
+package robust
+
+import (
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/wait"
+)
+
+// Repair gives back what the dead participant d has of the mutex w, and wakes
+// everybody: see object.Core. Only one process repairs at a time.
+func Repair(w *Words, p Policy, d object.Dead) {
+	for {
+		x := w.w.Load()
+		next := x &^ starving
+		if x&ownerMask == d.Slot && d.Slot != 0 {
+			next = 0
+			if p == Poison {
+				next = poisoned
+				if x&poisoned == 0 || w.culprit.Load() == 0 {
+					w.culprit.Store(packCulprit(d.Slot, d.Generation))
+				} // else it died before its repair began: the older culprit is the one to wait for
+			}
+		}
+		if next == x || w.w.CompareAndSwap(x, next) {
+			break
+		}
+	}
+	wakeSleepers(w)
+}
+
+// Leave gives back what the participant slot, a live process that closes its
+// segment, has of the mutex w. Its own goroutines may be at work on w.
+func Leave(w *Words, p Policy, slot, generation uint32) {
+	for slot != 0 {
+		x := w.w.Load()
+		if x&ownerMask != slot {
+			break
+		}
+		if p == Poison && x&poisoned == 0 {
+			// A goroutine may unlock until the mutex is poisoned, so only then
+			// is there a culprit.
+			w.w.CompareAndSwap(x, x|poisoned)
+			continue
+		}
+		next := uint32(0)
+		if p == Poison {
+			next = poisoned
+			w.culprit.CompareAndSwap(0, packCulprit(slot, generation))
+		}
+		if w.w.CompareAndSwap(x, next) {
+			break
+		}
+	}
+	wakeSleepers(w)
+}
+
+// wakeSleepers wakes everybody that sleeps on w. The mark of the sleepers in the
+// word says nothing here: who frees the mutex clears it and may die before it
+// has woken anybody.
+func wakeSleepers(w *Words) {
+	if w.slept.Load() != 0 {
+		wait.Wake(&w.w, wait.All)
+	}
+}
