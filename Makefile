@@ -1,0 +1,14 @@
+# Every target is a step of .ci/run, which CI runs as a whole.
+.PHONY: all check test race explore fallback stress fuzz bench cross lint
+
+all:      ; .ci/run
+check:    ; .ci/run vet lint
+test:     ; .ci/run test
+race:     ; .ci/run race
+explore:  ; .ci/run shmcheck
+fallback: ; .ci/run shmfallback
+stress:   ; .ci/run stress
+fuzz:     ; .ci/run fuzz
+bench:    ; .ci/run bench
+cross:    ; .ci/run cross
+lint:     ; .ci/run lint
