@@ -1,0 +1,218 @@
+package guardian
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/satomic"
+	"github.com/shoal-ipc/shoal/internal/sys"
+)
+
+// watcher is a goroutine that sleeps on the words of several segments at once,
+// and on a control word by which it is called back.
+type watcher struct {
+	control uint32        // atomic; changed under mu
+	audit   time.Duration // between looks for no reason
+	poll    bool          // whether there is no call to sleep on several words
+
+	mu      sync.Mutex
+	awake   sync.Cond // signalled when asleep becomes false
+	asleep  bool      // the watcher may use the words that it collected, without mu
+	entries []*entry
+
+	words []Word            // the watcher's own
+	sleep []sys.FutexWaiter // likewise
+}
+
+// entry is the state of one Watched, guarded by the watcher's mu.
+type entry struct {
+	watched Watched
+	looking bool          // Look runs, or is about to
+	audit   time.Time     // when to look for no reason
+	again   time.Time     // not to look before, if a word still differs
+	backoff time.Duration // the last time between looks at a word that stays different
+	fresh   bool          // every word was as wanted since the last look
+	stopped bool
+}
+
+func newWatcher() *watcher {
+	have := sys.Probe()
+	w := &watcher{audit: auditInterval, poll: !have.FutexWaitv}
+	if !have.FutexWaitv || !have.RobustList {
+		w.audit = pollInterval
+	}
+	w.awake.L = &w.mu
+	return w
+}
+
+// add has e watched, unless the watcher has enough to do.
+func (w *watcher) add(e *entry) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.entries) >= watchedEach {
+		return false
+	}
+	e.fresh = true
+	e.audit = w.nextAudit(time.Now())
+	w.entries = append(w.entries, e)
+	w.call()
+	return true
+}
+
+// nextAudit spreads the audits, so that the processes of a segment do not all
+// look at once.
+func (w *watcher) nextAudit(now time.Time) time.Time {
+	return now.Add(w.audit*3/4 + rand.N(w.audit/2))
+}
+
+// remove ends the watching of e: no Look of it begins, and none of its words is
+// used, after it has returned.
+func (w *watcher) remove(e *entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.stopped {
+		return
+	}
+	e.stopped = true
+	w.entries = slices.DeleteFunc(w.entries, func(x *entry) bool { return x == e })
+	w.call()
+	for w.asleep {
+		w.awake.Wait()
+	}
+}
+
+// call makes the watcher, if it sleeps, look at its entries anew. The caller
+// holds mu.
+func (w *watcher) call() {
+	atomic.AddUint32(&w.control, 1)
+	if w.asleep {
+		sys.FutexWakePrivate(&w.control, 1) // in wait, on several words
+		sys.FutexWake(&w.control, 1)        // in wait, on this one
+	}
+}
+
+func (w *watcher) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.entries) == 0
+}
+
+// run watches until there is nothing to watch.
+func (w *watcher) run(r *registry) {
+	for {
+		limit, busy := w.collect()
+		if !busy && r.retire(w) {
+			return
+		}
+		if busy {
+			w.wait(limit)
+		}
+	}
+}
+
+// collect starts the looks that are due, and gathers the words to sleep on and
+// for how long. After it, the watcher counts as asleep, unless there is nothing
+// to watch.
+func (w *watcher) collect() (limit time.Duration, busy bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sleep = append(w.sleep[:0], sys.FutexWaiter{Word: &w.control, Want: atomic.LoadUint32(&w.control), Private: true})
+	now := time.Now()
+	limit = w.audit
+	for _, e := range w.entries {
+		if due := w.examine(e, now); due > 0 {
+			limit = min(limit, due)
+		}
+	}
+	w.asleep = len(w.entries) > 0
+	return limit, w.asleep
+}
+
+// examine starts a look of e if one is due. Else it adds the words of e to those
+// to sleep on, and returns how long until a look is due, or 0 if one runs.
+func (w *watcher) examine(e *entry, now time.Time) time.Duration {
+	if e.looking {
+		return 0
+	}
+	if !now.Before(e.audit) {
+		w.look(e)
+		return 0
+	}
+	due := e.audit.Sub(now)
+	w.words = e.watched.Words(w.words[:0])
+	if len(w.words) > wordsEach {
+		w.words = w.words[:wordsEach]
+	}
+	differ := false
+	begin := len(w.sleep)
+	for _, x := range w.words {
+		if got := x.Addr.Load(); got != x.Want || Marked(got) {
+			differ = true
+			continue
+		}
+		w.sleep = append(w.sleep, sys.FutexWaiter{Word: satomic.Ptr(x.Addr), Want: x.Want})
+	}
+	if !differ {
+		e.fresh, e.backoff = true, 0
+		return due
+	}
+	if !e.fresh && now.Before(e.again) {
+		return min(due, e.again.Sub(now))
+	}
+	w.sleep = w.sleep[:begin]
+	w.passOn()
+	w.look(e)
+	return 0
+}
+
+// passOn wakes the others that sleep on the words that differ: the kernel woke
+// only one when it marked them.
+func (w *watcher) passOn() {
+	for _, x := range w.words {
+		if got := x.Addr.Load(); got != x.Want || Marked(got) {
+			sys.FutexWake(satomic.Ptr(x.Addr), everyone)
+		}
+	}
+}
+
+// look starts a Look of e. The caller holds mu.
+func (w *watcher) look(e *entry) {
+	e.looking = true
+	go func() {
+		w.mu.Lock()
+		stopped := e.stopped
+		w.mu.Unlock()
+		if stopped {
+			return
+		}
+		e.watched.Look()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		now := time.Now()
+		e.looking = false
+		e.audit = w.nextAudit(now)
+		e.again = now.Add(e.backoff)
+		e.backoff = min(max(2*e.backoff, shortestBackoff), longestBackoff)
+		e.fresh = false
+		w.call()
+	}()
+}
+
+// wait sleeps until a word differs, the watcher is called, or limit is over.
+func (w *watcher) wait(limit time.Duration) {
+	err := errors.ErrUnsupported
+	if !w.poll {
+		_, err = sys.FutexWaitv(w.sleep, limit)
+	}
+	if err != nil && !errors.Is(err, sys.ErrTimeout) {
+		sys.FutexWait(w.sleep[0].Word, w.sleep[0].Want, min(limit, pollInterval))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asleep = false
+	w.awake.Broadcast()
+}

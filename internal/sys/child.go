@@ -1,0 +1,51 @@
+//go:build linux
+
+package sys
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Duplicate returns a second descriptor of f's open file, closed on exec, in
+// the mode (blocking or not) that the open file has. Unlike f.Fd it does not
+// make the open file a blocking one, which would also hit every other holder of
+// it: a net.Listener whose File f is, for one.
+func Duplicate(f *os.File) (*os.File, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	dup := -1
+	var errno error
+	err = raw.Control(func(fd uintptr) {
+		dup, errno = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if errno != nil {
+		return nil, &os.PathError{Op: "dup", Path: f.Name(), Err: errno}
+	}
+	return os.NewFile(uintptr(dup), f.Name()), nil
+}
+
+// Adopt takes over descriptor fd, which this process was started with, so that
+// programs it starts do not inherit it too.
+func Adopt(fd int, name string) (*os.File, error) {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("descriptor %d (%s): %w", fd, name, err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// AdoptPipe is Adopt for a pipe that nobody else reads: a reader that waits on
+// it costs no thread.
+func AdoptPipe(fd int, name string) (*os.File, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("descriptor %d (%s): %w", fd, name, err)
+	}
+	return Adopt(fd, name)
+}

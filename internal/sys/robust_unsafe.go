@@ -1,0 +1,197 @@
+//go:build linux
+
+package sys
+
+import (
+	"errors"
+	"math"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shoal-ipc/shoal/internal/satomic"
+)
+
+const (
+	// robustDistance is how far behind its list node each word lies: the largest
+	// page of any CPU, so that node and word are always on different pages.
+	robustDistance = 64 << 10
+	// RobustLimit is how many words of one list the kernel looks at.
+	RobustLimit = 2048
+)
+
+// robustHead is struct robust_list_head of the kernel.
+type robustHead struct {
+	next    uintptr // the first node, or this field's own address
+	offset  uintptr // from a node to its word
+	pending uintptr // the node that is just being linked or unlinked
+}
+
+// DeathWord is a word of a file that says whether its owner lives, mapped so
+// that the kernel can find it: behind a list node that other processes neither
+// see nor can write. Its mapping also carries the locks of the open file
+// description by which it was made.
+type DeathWord struct {
+	base       unsafe.Pointer
+	size       uintptr
+	node       unsafe.Pointer // 8 bytes: the address of the next node
+	word       *satomic.Uint32
+	prev, succ *DeathWord
+	linked     bool
+}
+
+// MapDeathWord maps the word of f that lies at off, a multiple of 8. The mapping
+// keeps the open file description of f alive after f is closed. A forked child
+// does not have it, and a core dump does not contain it.
+func MapDeathWord(f *os.File, off int64) (*DeathWord, error) {
+	page := int64(os.Getpagesize())
+	if off < 0 || off%8 != 0 || off > math.MaxInt64-page {
+		return nil, fileError("map a word of", f, unix.EINVAL)
+	}
+	in := uintptr(off % page)
+	d := &DeathWord{size: robustDistance + uintptr(page)}
+	err := onDescriptor(f, func(fd int) error { return d.mapPages(fd, off-int64(in), uintptr(page)) })
+	if err != nil {
+		return nil, fileError("map a word of", f, err)
+	}
+	d.node = unsafe.Add(d.base, in)
+	d.word = (*satomic.Uint32)(unsafe.Add(d.base, in+robustDistance))
+	return d, nil
+}
+
+func (d *DeathWord) mapPages(fd int, off int64, page uintptr) error {
+	base, err := unix.MmapPtr(-1, 0, nil, d.size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return err
+	}
+	d.base = base
+	// Shared memory for the node too: that of a dying process is taken away
+	// last, private memory may be gone when the kernel walks the list.
+	const rw = unix.PROT_READ | unix.PROT_WRITE
+	_, err = unix.MmapPtr(-1, 0, base, page, rw, unix.MAP_SHARED|unix.MAP_ANON|unix.MAP_FIXED)
+	if err == nil {
+		_, err = unix.MmapPtr(fd, off, unsafe.Add(base, robustDistance), page, rw, unix.MAP_SHARED|unix.MAP_FIXED)
+	}
+	whole := unsafe.Slice((*byte)(base), int(d.size))
+	if err == nil {
+		err = unix.Madvise(whole, unix.MADV_DONTFORK)
+	}
+	if err == nil {
+		err = unix.Madvise(whole, unix.MADV_DONTDUMP)
+	}
+	if err != nil {
+		_ = d.Unmap()
+	}
+	return err
+}
+
+// Word returns the word. It must not be used after Unmap.
+func (d *DeathWord) Word() *satomic.Uint32 { return d.word }
+
+// Unmap ends the mapping, and with it the locks of its open file description. A
+// word that a RobustList has must be released first.
+func (d *DeathWord) Unmap() error {
+	if d.linked {
+		return errors.New("sys: the word is still in a list")
+	}
+	if d.base == nil {
+		return nil
+	}
+	err := unix.MunmapPtr(d.base, d.size)
+	d.base = nil
+	return os.NewSyscallError("munmap", err)
+}
+
+// RobustList is the list of words that the kernel marks when a thread ends. Only
+// that thread may use it.
+type RobustList struct {
+	head  *robustHead
+	first *DeathWord
+	n     int
+	tid   uint32
+}
+
+// NewRobustList makes the calling thread, to which the caller has locked its
+// goroutine for ever, one that has a list. It replaces the list that a C library
+// keeps for the thread, so no C code may run there.
+func NewRobustList() (*RobustList, error) {
+	if !Probe().RobustList {
+		return nil, errors.ErrUnsupported
+	}
+	p, err := unix.MmapPtr(-1, 0, nil, uintptr(os.Getpagesize()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	head := (*robustHead)(p)
+	head.next = uintptr(p)
+	head.offset = robustDistance
+	// A raw call: it must be this thread, and it cannot block.
+	if _, _, errno := unix.RawSyscall(unix.SYS_SET_ROBUST_LIST, uintptr(p), unsafe.Sizeof(robustHead{}), 0); errno != 0 {
+		_ = unix.MunmapPtr(p, uintptr(os.Getpagesize()))
+		return nil, os.NewSyscallError("set_robust_list", errno)
+	}
+	return &RobustList{head: head, tid: uint32(unix.Gettid())}, nil
+}
+
+// TID returns the number of the list's thread: the low 30 bits of its words.
+func (l *RobustList) TID() uint32 { return l.tid }
+
+// Len returns how many words the list has; the kernel looks at RobustLimit.
+func (l *RobustList) Len() int { return l.n }
+
+// Claim changes the word of d from 0 to value, whose low 30 bits are TID, and
+// puts it into the list. It reports false, and does nothing, if the word is not
+// 0. Wherever the thread dies inside, the word is 0 or will be marked.
+func (l *RobustList) Claim(d *DeathWord, value uint32) bool {
+	atomic.StoreUintptr(&l.head.pending, uintptr(d.node))
+	if !d.word.CompareAndSwap(0, value) {
+		atomic.StoreUintptr(&l.head.pending, 0)
+		return false
+	}
+	atomic.StoreUintptr((*uintptr)(d.node), l.head.next)
+	satomic.Step()
+	atomic.StoreUintptr(&l.head.next, uintptr(d.node))
+	satomic.Step()
+	atomic.StoreUintptr(&l.head.pending, 0)
+	d.succ, d.prev, d.linked = l.first, nil, true
+	if d.succ != nil {
+		d.succ.prev = d
+	}
+	l.first = d
+	l.n++
+	return true
+}
+
+// Release takes d out of the list, makes its word 0 and wakes everybody who
+// sleeps on it. Wherever the thread dies inside, the word is 0 or will be
+// marked: nobody else can claim it meanwhile if claimants hold a lock that the
+// mapping of d carries.
+func (l *RobustList) Release(d *DeathWord) {
+	if !d.linked {
+		return
+	}
+	atomic.StoreUintptr(&l.head.pending, uintptr(d.node))
+	satomic.Step()
+	next := atomic.LoadUintptr((*uintptr)(d.node))
+	if d.prev == nil {
+		atomic.StoreUintptr(&l.head.next, next)
+		l.first = d.succ
+	} else {
+		atomic.StoreUintptr((*uintptr)(d.prev.node), next)
+		d.prev.succ = d.succ
+	}
+	if d.succ != nil {
+		d.succ.prev = d.prev
+	}
+	d.prev, d.succ, d.linked = nil, nil, false
+	l.n--
+	satomic.Step()
+	d.word.Store(0)
+	FutexWake(satomic.Ptr(d.word), math.MaxInt32)
+	atomic.StoreUintptr(&l.head.pending, 0)
+}
+
+// OnMainThread reports whether the caller runs on the process's first thread.
+func OnMainThread() bool { return unix.Gettid() == unix.Getpid() }

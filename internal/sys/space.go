@@ -1,0 +1,110 @@
+//go:build linux
+
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Allocate makes the n bytes of f from off on exist, so that storing to a
+// mapping of them cannot fail for want of space. Bytes that are there already
+// keep their content, new ones are zero; the file grows if it must. When the
+// space is not there, the error is one for which IsNoSpace is true, and the file
+// is as long as before.
+//
+// Where the file system cannot allocate, zeros are written from the present end
+// of the file on; then only one process at a time may call Allocate on a file.
+func Allocate(f *os.File, off, n int64) error {
+	if off < 0 || n <= 0 || off > math.MaxInt64-n {
+		return fileError("allocate", f, unix.EINVAL)
+	}
+	before, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	err = onDescriptor(f, func(fd int) error {
+		return retry(func() error { return unix.Fallocate(fd, 0, off, n) })
+	})
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		err = writeZeros(f, before.Size(), off+n)
+	}
+	if err != nil {
+		// Some file systems keep what they got before they ran out.
+		if after, statErr := f.Stat(); statErr == nil && after.Size() > before.Size() {
+			_ = f.Truncate(before.Size())
+		}
+	}
+	return fileError("allocate", f, err)
+}
+
+// writeZeros extends f from its end to size.
+func writeZeros(f *os.File, end, size int64) error {
+	var zeros [64 << 10]byte
+	for end < size {
+		n, err := f.WriteAt(zeros[:min(size-end, int64(len(zeros)))], end)
+		if err != nil {
+			return err
+		}
+		end += int64(n)
+	}
+	return nil
+}
+
+// IsNoSpace reports whether err says that there is no room: on the file system,
+// in the user's quota, under the process's limit of file sizes, or in memory.
+func IsNoSpace(err error) bool {
+	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// FreeSpace returns how many bytes an unprivileged user can still store on the
+// file system of path.
+func FreeSpace(path string) (int64, error) {
+	var st unix.Statfs_t
+	if err := retry(func() error { return unix.Statfs(path, &st) }); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return freeSpace(&st)
+}
+
+// FreeSpaceOf is FreeSpace for the file system that f lies on.
+func FreeSpaceOf(f *os.File) (int64, error) {
+	var st unix.Statfs_t
+	err := onDescriptor(f, func(fd int) error {
+		return retry(func() error { return unix.Fstatfs(fd, &st) })
+	})
+	if err != nil {
+		return 0, fileError("statfs", f, err)
+	}
+	return freeSpace(&st)
+}
+
+// freeSpace reads st. A file system in memory may have no size of its own, as
+// that of memory files has none: then what is free is the machine's memory.
+func freeSpace(st *unix.Statfs_t) (int64, error) {
+	if st.Blocks != 0 {
+		return clampProduct(st.Bavail, uint64(st.Bsize)), nil
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("sysinfo: %w", err)
+	}
+	return clampProduct(uint64(info.Freeram)+uint64(info.Bufferram), uint64(info.Unit)), nil
+}
+
+func clampProduct(a, b uint64) int64 {
+	if b != 0 && a > math.MaxInt64/b {
+		return math.MaxInt64
+	}
+	return int64(a * b)
+}
