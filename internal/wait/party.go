@@ -12,7 +12,11 @@ import (
 // Party is one user of shared memory whose waits end together: an opened segment.
 type Party struct {
 	done chan struct{}
-	once sync.Once
+
+	mu       sync.Mutex
+	closed   bool
+	sleepers *Point // those asleep for this party, linked by Point.next
+
 	// Board, if not empty, is where the party shows other processes what its
 	// goroutines sleep on: a sleeper stores the directory index of its object
 	// plus one into a word that is zero, and zero when it wakes. Nobody waits
@@ -26,5 +30,68 @@ func NewParty() *Party { return &Party{done: make(chan struct{})} }
 // Done returns a channel that is closed by Close.
 func (p *Party) Done() <-chan struct{} { return p.done }
 
-// Close ends every wait of the party with fs.ErrClosed.
-func (p *Party) Close() { p.once.Do(func() { close(p.done) }) }
+// Close ends every wait of the party with fs.ErrClosed. It does not wait for them.
+func (p *Party) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	close(p.done)
+	for s := p.sleepers; s != nil; s = s.next {
+		s.interrupt()
+	}
+}
+
+// over reports whether the party was closed.
+func (p *Party) over() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// join adds a sleeper, which Close will interrupt. It fails after Close.
+func (p *Party) join(s *Point) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	s.prev, s.next = nil, p.sleepers
+	if s.next != nil {
+		s.next.prev = s
+	}
+	p.sleepers = s
+	return true
+}
+
+// quit removes a sleeper that has joined.
+func (p *Party) quit(s *Point) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.prev == nil {
+		p.sleepers = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+}
+
+// show takes a word of the board for a sleeper on the object at index, and
+// returns it; nil if all are taken: then this sleeper is not shown.
+func (p *Party) show(index uint32) *satomic.Uint32 {
+	for i := range p.Board {
+		w := &p.Board[i]
+		if w.Load() == 0 && w.CompareAndSwap(0, index+1) {
+			return w
+		}
+	}
+	return nil
+}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"math"
-	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
@@ -38,31 +38,34 @@ const All = math.MaxInt32
 type Point struct {
 	word  *satomic.Uint32
 	index uint32
-	gate  chan struct{}
+	// budget is how long the next Spin spins, in nanoseconds.
+	budget atomic.Int32
+	gate   chan struct{}
+
+	// What follows belongs to the holder of the gate while it sleeps. cancel is
+	// a futex word of this process: 1 ends the sleep.
+	cancel        uint32
+	interruptFunc func()
+	prev, next    *Point // in Party.sleepers
 }
 
 // NewPoint returns a place to wait on word, which belongs to the object at
 // index of the directory.
 func NewPoint(word *satomic.Uint32, index uint32) *Point {
-	return &Point{word: word, index: index, gate: make(chan struct{}, 1)}
+	p := &Point{word: word, index: index, gate: make(chan struct{}, 1)}
+	p.budget.Store(spinMost)
+	p.interruptFunc = p.interrupt
+	return p
 }
 
-// Spin calls try for a short time that adapts to how often it helps, first
-// spinning on the processor and then yielding to other goroutines, and reports
-// whether it returned true. It may not call try at all. try must not block.
-func (p *Point) Spin(try func() bool) bool {
-	for range 4 {
-		runtime.Gosched()
-		if try() {
-			return true
-		}
-	}
-	return false
-}
-
-// Enter waits for the gate. It fails with ctx.Err(), or fs.ErrClosed when the
-// party is closed.
+// Enter waits for the gate, which lets goroutines in as they came. It fails with
+// ctx.Err(), or fs.ErrClosed when the party is closed.
 func (p *Point) Enter(ctx context.Context, party *Party) error {
+	select {
+	case p.gate <- struct{}{}: // never overtakes: a free place goes to who waits first
+		return nil
+	default:
+	}
 	select {
 	case p.gate <- struct{}{}:
 		return nil
@@ -75,29 +78,6 @@ func (p *Point) Enter(ctx context.Context, party *Party) error {
 
 // Leave opens the gate for the next goroutine.
 func (p *Point) Leave() { <-p.gate }
-
-// Sleep sleeps while the word is want, for at most limit. It returns nil
-// whenever the caller should look again: the word differed, or changed and was
-// woken, or the time is over, or for no reason. It returns ctx.Err() or
-// fs.ErrClosed when that is why it stopped; a wake-up may have been consumed
-// all the same, so the caller passes one on. Only the holder of the gate calls it.
-func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time.Duration) error {
-	end := time.Now().Add(limit)
-	for p.word.Load() == want && time.Now().Before(end) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		select {
-		case <-party.Done():
-			return fs.ErrClosed
-		default:
-		}
-		if woken := sys.FutexWait(satomic.Ptr(p.word), want, 5*time.Millisecond); woken {
-			return nil
-		}
-	}
-	return nil
-}
 
 // Wake wakes up to n sleepers of the point's word, in every process, and
 // returns how many there were.

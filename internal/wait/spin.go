@@ -1,0 +1,81 @@
+package wait
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/satomic"
+)
+
+// Times of spinning, in nanoseconds. Two processes that hand a word to and fro
+// answer each other within a microsecond; a sleeper takes five to wake. Longer
+// spinning than the most given here was measured to help nobody.
+const (
+	spinMost  = 9000
+	spinLeast = 1000
+	spinPoll  = 240 // between two looks at the word
+)
+
+// yields is how often Spin lets other goroutines run before it gives up.
+const yields = 3
+
+// Spin calls try for a short time that adapts to how often it helps, first
+// spinning on the processor and then yielding to other goroutines, and reports
+// whether it returned true. It may not call try at all. try must not block.
+func (p *Point) Spin(try func() bool) bool {
+	if p.maySpin() {
+		if p.spin(try) {
+			return true
+		}
+	}
+	for range yields {
+		runtime.Gosched()
+		if try() {
+			return true
+		}
+	}
+	return false
+}
+
+// maySpin reports whether another processor could do, while this one spins, what
+// try waits for; and whether try may hope to be first.
+func (p *Point) maySpin() bool {
+	if len(p.gate) != 0 || satomic.Checked {
+		return false // others of this process sleep already; or a test counts the steps
+	}
+	return runtime.GOMAXPROCS(0) > 1 && runtime.NumCPU() > 1
+}
+
+// spin calls try until it returns true or the budget is spent, and adapts the
+// budget. Goroutines may overwrite each other's budget: it is a guess anyway.
+func (p *Point) spin(try func() bool) bool {
+	budget := p.budget.Load()
+	pauses := pausesPerPoll()
+	for spent := int32(0); spent < budget; spent += spinPoll {
+		pause(pauses)
+		if try() {
+			if budget != spinMost {
+				p.budget.Store(spinMost)
+			}
+			return true
+		}
+	}
+	if budget > spinLeast {
+		p.budget.Store(max(budget/2, spinLeast))
+	}
+	return false
+}
+
+// pausesPerPoll returns how many pauses this CPU makes between two looks. One
+// takes from 1 to 45 ns, as the CPU's makers please.
+var pausesPerPoll = sync.OnceValue(func() uint32 { //nolint:gochecknoglobals // a measurement of the CPU, made once
+	const sample = 32
+	best := time.Hour
+	for range 4 { // the quickest one was not interrupted
+		start := time.Now()
+		pause(sample)
+		best = min(best, time.Since(start))
+	}
+	return uint32(min(max(spinPoll*sample/max(best.Nanoseconds(), 1), 1), 1000))
+})
