@@ -27,7 +27,7 @@ type IncompatibleError struct {
 }
 
 func (e *IncompatibleError) Error() string {
-	return fmt.Sprintf("shm: %s is incompatible: %s is %s, want %s", place(e.Segment, e.Object), e.Field, e.Have, e.Want)
+	return fmt.Sprintf("shm: %s is incompatible: %s is %s, want %s", subject(e.Segment, e.Object), e.Field, e.Have, e.Want)
 }
 
 // Is reports whether target is ErrIncompatible.
@@ -42,7 +42,7 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("shm: %s is corrupt: %s at %d is %s, want %s", place(e.Segment, e.Object), e.Field, e.Offset, e.Got, e.Want)
+	return fmt.Sprintf("shm: %s is corrupt: %s at %d is %s, want %s", subject(e.Segment, e.Object), e.Field, e.Offset, e.Got, e.Want)
 }
 
 // Is reports whether target is ErrCorrupt.
@@ -57,7 +57,7 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("shm: no space for %s: need %d, have %d (limit: %s)", place(e.Segment, e.Object), e.Need, e.Free, e.Limit)
+	return fmt.Sprintf("shm: no space for %s: need %d, have %d (limit: %s)", subject(e.Segment, e.Object), e.Need, e.Free, e.Limit)
 }
 
 // Is reports whether target is ErrNoSpace.
@@ -81,7 +81,7 @@ func (e *TypeError) Error() string {
 // Is reports whether target is ErrType.
 func (e *TypeError) Is(target error) bool { return target == ErrType }
 
-func place(segment, object string) string {
+func subject(segment, object string) string {
 	switch {
 	case object == "":
 		return fmt.Sprintf("segment %q", segment)

@@ -80,7 +80,7 @@ type Object struct {
 // Hold says that a participant holds something of an object, or waits for it.
 type Hold struct {
 	Object      string
-	Kind        string
+	Kind        string // what is held: "lock", "permit", "delivery", "loan", …; if Waiting, the kind of the object
 	Participant Participant
 	Count       int
 	Waiting     bool

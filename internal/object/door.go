@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"os"
 
 	"github.com/shoal-ipc/shoal/internal/mem"
 )
@@ -28,6 +29,14 @@ type Door struct {
 	Create       func(ctx context.Context, seg any, req Request) (*Use, *Object, error)
 	Open         func(ctx context.Context, seg any, req Request) (*Use, *Object, error)
 	OpenOrCreate func(ctx context.Context, seg any, req Request) (*Use, *Object, error)
+	// Participant returns what is known of a slot, as a shm.Participant.
+	Participant func(seg any, slot uint32) any
+	// Inherit says that descriptor f, which it takes over, is of the segment
+	// that text (of Segment.MarshalText) names: for children.
+	Inherit func(text []byte, f *os.File) error
+	// AwaitRepair waits until no segment that this process has open has a
+	// participant with that process id that is alive or not yet repaired.
+	AwaitRepair func(ctx context.Context, pid int) error
 	// Heap returns a new *shm.Segment on the Go heap, and one more participant
 	// of the segment of another one: for tests.
 	Heap     func(spec any) (any, error)

@@ -18,7 +18,15 @@ import (
 // ever faults or is somebody else's.
 type Mapping struct {
 	Region mem.Region
-	Pinned atomic.Bool // a View was handed out: the memory stays for good
+	// Kept, if not nil, is set by Keep. It outlives the Mapping.
+	Kept *atomic.Bool
+}
+
+// Keep makes the memory stay for good, because a slice of it was handed out.
+func (m *Mapping) Keep() {
+	if m.Kept != nil {
+		m.Kept.Store(true)
+	}
 }
 
 // Use is one opening of a segment by this process, as its objects see it.

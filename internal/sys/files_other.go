@@ -100,3 +100,9 @@ func SendFile(*net.UnixConn, *os.File, []byte) error { return errors.ErrUnsuppor
 func ReceiveFile(*net.UnixConn, int) ([]byte, *os.File, error) {
 	return nil, nil, errors.ErrUnsupported
 }
+
+// ReopenReadOnly is not supported here.
+func ReopenReadOnly(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// PathOf is not supported here.
+func PathOf(*os.File) (string, error) { return "", errors.ErrUnsupported }

@@ -1,0 +1,288 @@
+package shm
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"github.com/shoal-ipc/shoal/internal/guardian"
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/wait"
+)
+
+// attachment is this process's one mapping of a segment and its one participant
+// slot there, shared by every use of the segment in the process.
+type attachment struct {
+	keeper
+	key        fileKey
+	spec       Spec
+	label      string // the segment's name
+	ident      string // the segment's id
+	slot       uint32 // 0 if read-only
+	generation uint32
+	member     member
+	gate       chan struct{} // queues this process's goroutines for the structural lock
+	deathPoint *wait.Point
+	stopWatch  func()
+
+	mu        sync.Mutex
+	mapping   *object.Mapping // nil once ended; nothing else may refer to it for longer than an operation
+	uses      map[*use]struct{}
+	objects   map[int]openObject
+	watched   []guardian.Word
+	lastAudit time.Time
+	kept      atomic.Bool // a View was handed out: the memory stays mapped for good
+}
+
+// openObject is an object that this process has open. The object ends when no
+// handle refers to it.
+type openObject struct {
+	generation uint32
+	object     weak.Pointer[object.Object]
+}
+
+// use is one opening of a segment.
+type use struct {
+	*object.Use
+	a *attachment
+}
+
+func newAttachment(k keeper, key fileKey, f fixed) *attachment {
+	a := &attachment{
+		keeper:  k,
+		key:     key,
+		label:   k.name(),
+		ident:   k.id(),
+		gate:    make(chan struct{}, 1),
+		uses:    map[*use]struct{}{},
+		objects: map[int]openObject{},
+	}
+	a.mapping = &object.Mapping{Region: k.region, Kept: &a.kept}
+	a.deathPoint = wait.NewPoint(&k.header.deathSeq, noObject)
+	a.spec = Spec{MaxSize: f.maxSize, Participants: int(f.slots), Lifetime: f.lifetime}
+	return a
+}
+
+// noObject is the directory index of what is no object.
+const noObject = ^uint32(0) - 1
+
+// open adds a use, unless the attachment has ended.
+func (a *attachment) open() (*use, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mapping == nil {
+		return nil, false
+	}
+	u := &use{Use: object.NewUse(a.mapping, a.slot, peers{a}), a: a}
+	if a.slot != 0 {
+		u.Board = a.participants[a.slot-1].board[:]
+	}
+	a.uses[u] = struct{}{}
+	return u, true
+}
+
+// pin keeps the mapping while the result is alive; nil once the attachment has ended.
+func (a *attachment) pin() *object.Mapping {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mapping
+}
+
+// locked runs f with the segment's structural lock.
+func (a *attachment) locked(ctx context.Context, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case a.gate <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-a.gate }()
+	return a.lockKept(ctx, f)
+}
+
+// close ends one use; the last one ends the attachment.
+func (u *use) close() error {
+	a := u.a
+	u.End()
+	a.mu.Lock()
+	if _, ok := a.uses[u]; !ok {
+		a.mu.Unlock()
+		return nil
+	}
+	delete(a.uses, u)
+	last := len(a.uses) == 0
+	m := a.mapping
+	if last {
+		a.mapping = nil
+	}
+	a.mu.Unlock()
+	opened.forget(u)
+	if !last {
+		return nil
+	}
+	opened.drop(a)
+	return a.end(m)
+}
+
+// end gives back what this process holds and leaves the segment. The memory
+// stays mapped, and the slot taken, until no operation can be inside.
+func (a *attachment) end(m *object.Mapping) error {
+	opened.ended.Add(1)
+	runtime.AddCleanup(m, func(a *attachment) { go a.retire() }, a)
+	defer opened.collect()
+	defer object.Unpin(m)
+	if a.slot == 0 {
+		return nil
+	}
+	a.stopWatch()
+	for i := range a.entries {
+		if a.mine(i) {
+			a.leaveObject(i)
+		}
+	}
+	a.participants[a.slot-1].left.Store(1)
+	bump(&a.header.control)
+	return a.endLifetime(m)
+}
+
+// mine reports whether this process has the object of an entry open.
+func (a *attachment) mine(entry int) bool { return a.view.uses(entry, a.slot) }
+
+// leaveObject gives back what this process holds of an object that it has open:
+// its extent cannot become another's meanwhile.
+func (a *attachment) leaveObject(entry int) {
+	r, err := a.read(entry)
+	if err != nil || r.state == entryFree {
+		return
+	}
+	if core, err := a.core(r); err == nil {
+		core.Leave(a.slot)
+	}
+}
+
+// patience is how long Close waits for the structural lock itself.
+const patience = 20 * time.Millisecond
+
+// endLifetime takes the segment's name away if this process was the one it
+// lived for. If another process holds the structural lock for long, that
+// happens later, so that Close never waits for another process.
+func (a *attachment) endLifetime(m *object.Mapping) error {
+	finish := func() error {
+		if a.expired() && a.header.state.Load() == stateLive {
+			return a.expire()
+		}
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := a.locked(ctx, finish)
+	if ctx.Err() == nil || err == nil {
+		return err
+	}
+	go func() {
+		_ = a.locked(context.Background(), finish) // nobody is left to tell; Prune does it otherwise
+		object.Unpin(m)
+	}()
+	return nil
+}
+
+// retire ends an attachment that no operation is inside of any more: what
+// operations that overtook Close still took is given back, and the slot is free.
+func (a *attachment) retire() {
+	defer opened.ended.Add(-1)
+	if a.slot != 0 {
+		_ = a.locked(context.Background(), func() error {
+			d := object.Dead{Slot: a.slot, Generation: a.generation}
+			a.repairObjects(d)
+			d.Exited = true
+			a.repairObjects(d)
+			a.forget(a.slot)
+			err := a.member.Release()
+			bump(&a.header.control)
+			return err
+		})
+	}
+	if !a.kept.Load() {
+		_ = a.back.unmap()
+	}
+	_ = a.back.close()
+}
+
+// peers tells the objects of the other participants.
+type peers struct{ a *attachment }
+
+// Generation returns the generation of a slot.
+func (p peers) Generation(slot uint32) uint32 {
+	if slot < 1 || int64(slot) > p.a.geo.slots {
+		return 0
+	}
+	return p.a.participants[slot-1].generation.Load()
+}
+
+// WaitExited waits until the process of a participant is gone.
+func (p peers) WaitExited(ctx context.Context, slot, generation uint32) error {
+	if slot < 1 || int64(slot) > p.a.geo.slots {
+		return nil
+	}
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		if p.Generation(slot) != generation || !p.a.taken(slot) || p.a.exited(slot) {
+			return nil
+		}
+		if err := rest(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// localObject returns the object of a live or removed entry that this process
+// marked as open, the same one for all handles.
+func (a *attachment) localObject(r record, region mem.Region) *object.Object {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.objects[r.index]; o.generation == r.generation {
+		if obj := o.object.Value(); obj != nil {
+			return obj
+		}
+	}
+	obj := &object.Object{
+		Name: r.name, Kind: r.kind, Type: r.typ, Shape: a.shape(r), Region: region, Index: uint32(r.index),
+	}
+	if a.view.backend != backendHeap {
+		obj.Sync = new(race.Token)
+	}
+	a.objects[r.index] = openObject{r.generation, weak.Make(obj)}
+	runtime.AddCleanup(obj, func(a *attachment) { go a.sweep() }, a)
+	return obj
+}
+
+// sweep lets go of removed objects that no handle of this process refers to any
+// more, so that their memory can be used again.
+func (a *attachment) sweep() {
+	m := a.pin()
+	if m == nil || a.slot == 0 {
+		return
+	}
+	defer object.Unpin(m)
+	for i := range a.entries {
+		state := a.entries[i].state.Load()
+		if uint32(state) != entryRemoved || !a.mine(i) || a.alive(i, uint32(state>>32)) {
+			continue
+		}
+		a.leaveObject(i)
+		a.dropUser(i, a.slot)
+	}
+}
+
+func (a *attachment) alive(entry int, generation uint32) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o, ok := a.objects[entry]
+	return ok && o.generation == generation && o.object.Value() != nil
+}

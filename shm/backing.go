@@ -1,0 +1,154 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/guardian"
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/sys"
+)
+
+// backing is what a segment's memory is made of, and what the kernel does for it.
+type backing interface {
+	// tryLock takes the segment's structural lock, which the kernel frees when
+	// its holder dies; unlock gives it back.
+	tryLock() (bool, error)
+	unlock() error
+	// join makes this process the owner of a participant's slot word, so that
+	// its death is marked there; errTaken if another process has it.
+	join(slot uint32) (member, error)
+	// held reports whether any thread of the participant's process still exists.
+	held(slot uint32) (bool, error)
+	// grow makes bytes from size from to size to usable.
+	grow(from, to int64) error
+	// unmap ends the use of the memory. Nothing may touch it afterwards.
+	unmap() error
+	// close gives back everything else.
+	close() error
+	// descriptor returns the file of the memory; nil if it has none.
+	descriptor() *os.File
+}
+
+// member is a slot word that this process owns.
+type member interface{ Release() error }
+
+var errTaken = errors.New("shm: participant slot is taken")
+
+// fileBacking is a named segment, a memfd, or any regular file.
+type fileBacking struct {
+	file *os.File // an open file description that nobody else has
+	lock *sys.FileLock
+	data []byte
+}
+
+func newFileBacking(f *os.File) *fileBacking {
+	return &fileBacking{file: f, lock: sys.NewFileLock(f)}
+}
+
+// byteOf is the byte of the file whose lock proves that a participant's process
+// exists: far beyond any data.
+func byteOf(slot uint32) int64 { return 1<<62 + int64(slot) }
+
+func wordOf(slot uint32) int64 { return participantsOff + int64(slot-1)*participantSize }
+
+func (b *fileBacking) tryLock() (bool, error) { return b.lock.TryLock() }
+
+func (b *fileBacking) unlock() error { return b.lock.Unlock() }
+
+func (b *fileBacking) join(slot uint32) (member, error) {
+	m, err := guardian.Join(b.file, wordOf(slot), byteOf(slot))
+	if errors.Is(err, guardian.ErrTaken) {
+		return nil, errTaken
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (b *fileBacking) held(slot uint32) (bool, error) { return sys.ByteHeld(b.file, byteOf(slot)) }
+
+func (b *fileBacking) grow(from, to int64) error { return sys.Allocate(b.file, from, to-from) }
+
+// mapAll maps the file, and the address space that it may grow into.
+func (b *fileBacking) mapAll(length int64) (mem.Region, error) {
+	data, err := sys.MapFile(b.file, length)
+	if err != nil {
+		return mem.Region{}, err
+	}
+	b.data = data
+	return mem.FromBytes(data), nil
+}
+
+func (b *fileBacking) mapReadOnly(length int64) (mem.Region, error) {
+	data, err := sys.MapFileReadOnly(b.file, length)
+	if err != nil {
+		return mem.Region{}, err
+	}
+	b.data = data
+	return mem.FromBytes(data), nil
+}
+
+func (b *fileBacking) unmap() error {
+	if b.data == nil {
+		return nil
+	}
+	data := b.data
+	b.data = nil
+	return sys.Unmap(data)
+}
+
+func (b *fileBacking) close() error { return sys.Drop(b.file) }
+
+func (b *fileBacking) descriptor() *os.File { return b.file }
+
+// Backoff between attempts to take a lock that another process holds.
+const (
+	firstPause = 50 * time.Microsecond
+	lastPause  = 2 * time.Millisecond
+)
+
+// lockWith takes the structural lock of b, waiting until ctx is done.
+func lockWith(ctx context.Context, b backing) error {
+	pause := firstPause
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ok, err := b.tryLock()
+		if err != nil || ok {
+			return err
+		}
+		if err := rest(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// rest waits for d, or until ctx is done.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// spaceError turns a failed allocation into a *SpaceError; any other error stays.
+func spaceError(err error, segment string, f *os.File, need int64) error {
+	if !sys.IsNoSpace(err) {
+		return err
+	}
+	free, freeErr := sys.FreeSpaceOf(f)
+	if freeErr != nil {
+		free = -1
+	}
+	return &SpaceError{Segment: segment, Need: need, Free: free, Limit: "file system"}
+}

@@ -1,0 +1,124 @@
+package shm_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// A child is this test binary, started again to run one of the functions that
+// tests have registered.
+const childEnv = "SHOAL_TEST_CHILD"
+
+var children = map[string]func(args []string){}
+
+// registerChild makes f what a child of that name does. f ends by returning, or
+// by being killed.
+func registerChild(name string, f func(args []string)) string {
+	children[name] = f
+	return name
+}
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(childEnv); name != "" {
+		children[name](os.Args[1:])
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// child is a started child; it talks by lines.
+type child struct {
+	t   testing.TB
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func start(t testing.TB, name string, args ...string) *child {
+	t.Helper()
+	if children[name] == nil {
+		t.Fatalf("no child %q", name)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{t: t, cmd: exec.Command(exe, args...)}
+	c.cmd.Env = append(os.Environ(), childEnv+"="+name)
+	c.cmd.Stderr = os.Stderr
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.out = bufio.NewReader(out)
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
+	return c
+}
+
+// line returns the next line that the child says.
+func (c *child) line() string {
+	c.t.Helper()
+	s, err := c.out.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("child said %q and then: %v", s, err)
+	}
+	return s[:len(s)-1]
+}
+
+// tell sends the child a line.
+func (c *child) tell(s string) {
+	c.t.Helper()
+	if _, err := fmt.Fprintln(c.in, s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// kill kills the child and waits until it is reaped.
+func (c *child) kill() {
+	c.t.Helper()
+	if err := c.cmd.Process.Kill(); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = c.cmd.Wait()
+}
+
+// wait waits for the child to end well.
+func (c *child) wait() {
+	c.t.Helper()
+	_ = c.in.Close()
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// say is how a child talks; hear how it listens.
+func say(args ...any) { fmt.Println(args...) }
+
+func hear() string {
+	var s string
+	fmt.Scanln(&s)
+	return s
+}
+
+// eventually polls ok: what it waits for has no event of its own.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for range 10000 {
+		if ok() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("never: " + what)
+}

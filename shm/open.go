@@ -1,0 +1,274 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/guardian"
+	"github.com/shoal-ipc/shoal/internal/sys"
+)
+
+// Open opens a segment that exists (else fs.ErrNotExist), waiting, until ctx is
+// done, while another process changes its structure. A file that its creator
+// left half made is fs.ErrNotExist. What dead processes held is given back
+// before Open returns.
+func Open(ctx context.Context, name string, opts *Options) (*Segment, error) {
+	path, err := pathOf(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	seg, err := openPath(ctx, path, opts)
+	return seg, opError("open", name, err)
+}
+
+// OpenOrCreate opens the segment, or creates it; one that its creator left half
+// made, or whose lifetime has ended, is replaced. A difference in a non-zero
+// field of spec (Size, Mode and Group are not compared) is an *IncompatibleError.
+func OpenOrCreate(ctx context.Context, name string, spec Spec, opts *Options) (*Segment, error) {
+	path, err := pathOf(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	full, err := spec.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		seg, err := openPath(ctx, path, opts)
+		if err == nil {
+			if err := spec.match(name, seg.Spec()); err != nil {
+				return nil, errors.Join(err, seg.Close())
+			}
+			return seg, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || (opts != nil && opts.ReadOnly) {
+			return nil, opError("open", name, err)
+		}
+		if taken, err := occupied(ctx, path); err != nil {
+			return nil, opError("open", name, err)
+		} else if taken {
+			continue // somebody else has made it meanwhile
+		}
+		seg, err = createAt(ctx, name, path, full, opts)
+		if !errors.Is(err, errTakenName) {
+			return seg, opError("create", name, err)
+		}
+	}
+}
+
+// match compares the non-zero fields of spec with what is stored.
+func (spec Spec) match(name string, stored Spec) error {
+	differ := func(field string, have, want any) error {
+		return &IncompatibleError{Segment: name, Field: field, Have: fmt.Sprint(have), Want: fmt.Sprint(want)}
+	}
+	switch {
+	case spec.MaxSize != 0 && spec.MaxSize != stored.MaxSize && (spec.MaxSize+pageSize-1)/pageSize*pageSize != stored.MaxSize:
+		return differ("MaxSize", stored.MaxSize, spec.MaxSize)
+	case spec.Participants != 0 && spec.Participants != stored.Participants:
+		return differ("Participants", stored.Participants, spec.Participants)
+	case spec.Lifetime != 0 && spec.Lifetime != stored.Lifetime:
+		return differ("Lifetime", stored.Lifetime, spec.Lifetime)
+	}
+	return nil
+}
+
+// errAgain says that the file is no segment's any more: look the name up again.
+var errAgain = errors.New("shm: segment was removed")
+
+func openPath(ctx context.Context, path string, opts *Options) (*Segment, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		f, err := openNamed(path, opts)
+		if err != nil {
+			return nil, err
+		}
+		seg, err := openFile(ctx, f, path, opts)
+		if !errors.Is(err, errAgain) {
+			return seg, err
+		}
+	}
+}
+
+func openNamed(path string, opts *Options) (*os.File, error) {
+	if opts != nil && opts.ReadOnly {
+		return sys.OpenReadOnly(path)
+	}
+	return sys.OpenReadWrite(path)
+}
+
+// openFile opens the segment in f, an open file description of its own, which
+// it takes over.
+func openFile(ctx context.Context, f *os.File, path string, opts *Options) (*Segment, error) {
+	info, err := sys.Inspect(f)
+	if err == nil {
+		err = checkOwner(info, opts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if opts != nil && opts.ReadOnly {
+		return openReadOnly(f, info, path)
+	}
+	key := fileKey{info.Dev, info.Ino}
+	place, leave, err := opened.enter(ctx, key)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	defer leave()
+	if a := opened.current(place); a != nil {
+		if u, ok := a.open(); ok {
+			return newSegment(u), f.Close()
+		}
+	}
+	a, err := attachFile(ctx, f, key, path)
+	if err != nil {
+		return nil, err
+	}
+	a.spec.Mode = info.Mode
+	seg := a.begin(place)
+	a.Look() // gives back what dead processes held
+	return seg, nil
+}
+
+func checkOwner(info sys.FileInfo, opts *Options) error {
+	if info.UID != os.Geteuid() && (opts == nil || !opts.AnyOwner) {
+		return fmt.Errorf("shm: it belongs to user %d, this process is user %d (see Options.AnyOwner): %w",
+			info.UID, os.Geteuid(), fs.ErrPermission)
+	}
+	return nil
+}
+
+// attachFile maps the segment in f and makes this process a participant.
+func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*attachment, error) {
+	back := newFileBacking(f)
+	fail := func(err error) (*attachment, error) {
+		return nil, errors.Join(err, back.unmap(), back.close())
+	}
+	if err := lockWith(ctx, back); err != nil {
+		return fail(err)
+	}
+	a, err := attachLocked(back, key, path)
+	if e := back.unlock(); err == nil && e != nil {
+		err = e
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return a, nil
+}
+
+func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
+	fix, err := validate(back.file, path)
+	if errors.Is(err, errHalfMade) {
+		// Its creator would hold the lock: it is dead, or has not begun.
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	region, err := back.mapAll(fix.maxSize)
+	if err != nil {
+		return nil, err
+	}
+	v, err := overlay(region, fix)
+	if err != nil {
+		return nil, err
+	}
+	k := keeper{view: v, back: back, path: path}
+	if k.header.state.Load() == stateRemoved { // pairs with: shm.header.state (expire)
+		return nil, errors.Join(errAgain, k.unlink())
+	}
+	k.audit()
+	if v.backend == backendNamed && k.expired() {
+		return nil, errors.Join(errAgain, k.expire())
+	}
+	a := newAttachment(k, key, fix)
+	a.spec.Size = v.size()
+	return a, a.join()
+}
+
+// errHalfMade says that a file is no segment yet.
+var errHalfMade = errors.New("shm: segment is half made")
+
+// validate checks the header of the segment in f before anything else of it is touched.
+func validate(f *os.File, path string) (fixed, error) {
+	info, err := sys.Inspect(f)
+	if err != nil {
+		return fixed{}, err
+	}
+	if info.Size == 0 {
+		return fixed{}, errHalfMade
+	}
+	back := fileBacking{file: f}
+	region, err := back.mapReadOnly(min(info.Size, headerSize))
+	if err != nil {
+		return fixed{}, err
+	}
+	defer func() { _ = back.unmap() }()
+	return readHeader(region, info.Size, segmentName(path))
+}
+
+// join makes the process a participant; the segment's lock is held.
+func (a *attachment) join() (err error) {
+	a.slot, a.member, err = a.attach()
+	var space *SpaceError
+	if errors.As(err, &space) {
+		// Dead participants may hold slots, and closed attachments of this
+		// process that were not collected yet.
+		a.audit()
+		runtime.GC()
+		if a.repairDead(); true {
+			a.slot, a.member, err = a.attach()
+		}
+	}
+	if err == nil {
+		a.generation = a.participants[a.slot-1].generation.Load()
+	}
+	return err
+}
+
+// begin makes a joined attachment this process's and returns its first use.
+func (a *attachment) begin(p *place) *Segment {
+	a.lastAudit = time.Now()
+	u, _ := a.open()
+	opened.put(p, a)
+	a.note(a.words())
+	a.stopWatch = guardian.Watch(a)
+	return newSegment(u)
+}
+
+// openReadOnly opens a segment to look at: no slot, no lock, no change.
+func openReadOnly(f *os.File, info sys.FileInfo, path string) (*Segment, error) {
+	back := newFileBacking(f)
+	fail := func(err error) (*Segment, error) {
+		return nil, errors.Join(err, back.unmap(), back.close())
+	}
+	fix, err := validate(f, path)
+	if errors.Is(err, errHalfMade) {
+		return fail(fs.ErrNotExist)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	// Not more than there is: a looker need not follow growth, and must not
+	// touch what is beyond the end.
+	region, err := back.mapReadOnly(info.Size)
+	if err != nil {
+		return fail(err)
+	}
+	v, err := overlay(region, fix)
+	if err != nil {
+		return fail(corruptSegment(segmentName(path), err))
+	}
+	a := newAttachment(keeper{view: v, back: back, path: path}, fileKey{info.Dev, info.Ino}, fix)
+	a.spec.Size, a.spec.Mode = v.size(), info.Mode
+	u, _ := a.open()
+	return newSegment(u), nil
+}

@@ -1,0 +1,69 @@
+package shm
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/sys"
+)
+
+func duplicate(f *os.File) (*os.File, error) { return sys.Duplicate(f) }
+
+// Send passes the segment to the process at the other end of conn, which calls
+// Receive. It waits for room in conn until ctx is done; after an error conn may
+// be in the middle of a message. It uses conn's deadlines.
+func (s *Segment) Send(ctx context.Context, conn *net.UnixConn) error {
+	u, m := s.enter()
+	if m == nil {
+		return fs.ErrClosed
+	}
+	defer object.Unpin(m)
+	text, err := s.MarshalText()
+	if err != nil {
+		return err
+	}
+	f := u.a.back.descriptor()
+	if f == nil {
+		return fmt.Errorf("shm: %w: no descriptor", fs.ErrInvalid)
+	}
+	err = bounded(ctx, conn.SetWriteDeadline, func() error { return sys.SendFile(conn, f, text) })
+	return opError("send", u.a.label, err)
+}
+
+// Receive receives a segment that the other side of conn sends by Segment.Send,
+// and opens it. It waits until ctx is done; after an error conn may be in the
+// middle of a message. It uses conn's deadlines. A segment of another user needs
+// Options.AnyOwner.
+func Receive(ctx context.Context, conn *net.UnixConn, opts *Options) (*Segment, error) {
+	var f *os.File
+	err := bounded(ctx, conn.SetReadDeadline, func() (err error) {
+		_, f, err = sys.ReceiveFile(conn, maxTypeText)
+		return err
+	})
+	if err != nil {
+		return nil, opError("receive", "segment", err)
+	}
+	defer func() { _ = f.Close() }()
+	return FromFile(ctx, f, opts)
+}
+
+// bounded runs f, a call on a connection whose deadline set sets, until ctx is done.
+func bounded(ctx context.Context, set func(time.Time) error, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = set(time.Unix(1, 0)) })
+	err := f()
+	if !stop() {
+		_ = set(time.Time{})
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

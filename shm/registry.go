@@ -1,0 +1,128 @@
+package shm
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/shoal-ipc/shoal/internal/sys"
+)
+
+// fileKey tells one file from another.
+type fileKey struct{ dev, ino uint64 }
+
+func keyOf(f *os.File) (fileKey, error) {
+	info, err := sys.Inspect(f)
+	return fileKey{info.Dev, info.Ino}, err
+}
+
+// registry is what this process has open. It is the one global state of the
+// package: there is one mapping for each process and segment, whoever opens it.
+type registry struct {
+	mu        sync.Mutex
+	places    map[fileKey]*place
+	texts     map[string]*use     // opened by UnmarshalText, by segment id
+	inherited map[string]*os.File // given by the parent process, by segment id
+	ended     atomic.Int32        // attachments that were closed but not yet collected
+}
+
+// place is one file's place in the registry.
+type place struct {
+	busy  chan struct{} // held by whoever opens the file right now
+	users int           // goroutines that hold or want busy
+	a     *attachment
+}
+
+//nolint:gochecknoglobals // see registry
+var opened = registry{
+	places:    map[fileKey]*place{},
+	texts:     map[string]*use{},
+	inherited: map[string]*os.File{},
+}
+
+// enter waits for the place of a file, and leaves it by the returned function.
+func (r *registry) enter(ctx context.Context, key fileKey) (*place, func(), error) {
+	r.mu.Lock()
+	p := r.places[key]
+	if p == nil {
+		p = &place{busy: make(chan struct{}, 1)}
+		r.places[key] = p
+	}
+	p.users++
+	r.mu.Unlock()
+	leave := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if p.users--; p.users == 0 && p.a == nil {
+			delete(r.places, key)
+		}
+	}
+	select {
+	case p.busy <- struct{}{}:
+		return p, func() { <-p.busy; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, nil, ctx.Err()
+	}
+}
+
+// put makes a the attachment of a place.
+func (r *registry) put(p *place, a *attachment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.a = a
+}
+
+// current returns the attachment of a place that is open, or nil.
+func (r *registry) current(p *place) *attachment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.a
+}
+
+// drop forgets an attachment that has ended.
+func (r *registry) drop(a *attachment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.places[a.key]; p != nil && p.a == a {
+		p.a = nil
+		if p.users == 0 {
+			delete(r.places, a.key)
+		}
+	}
+}
+
+// forget drops a use that UnmarshalText has opened.
+func (r *registry) forget(u *use) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.texts[u.a.ident] == u {
+		delete(r.texts, u.a.ident)
+	}
+}
+
+// all returns the attachments that are open.
+func (r *registry) all() []*attachment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var as []*attachment
+	for _, p := range r.places {
+		if p.a != nil {
+			as = append(as, p.a)
+		}
+	}
+	return as
+}
+
+// maxEnded is how many closed attachments may wait for the garbage collector,
+// which alone knows when no operation is inside them any more, before it is called.
+const maxEnded = 8
+
+// collect lets go of closed attachments when there are too many.
+func (r *registry) collect() {
+	if r.ended.Load() > maxEnded {
+		runtime.GC()
+	}
+}
