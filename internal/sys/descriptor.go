@@ -19,7 +19,7 @@ func onDescriptor(f *os.File, fn func(fd int) error) error {
 	}
 	var inner error
 	if err := conn.Control(func(fd uintptr) { inner = fn(int(fd)) }); err != nil {
-		return err
+		return os.ErrClosed // the one reason, which the runtime words otherwise
 	}
 	return inner
 }
