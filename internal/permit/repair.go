@@ -66,7 +66,8 @@ func (c *Core) forget(slot uint32) {
 // gatherer returns the slot of the owner of bulk, 0 if there is none.
 func (c *Core) gatherer() uint32 {
 	var slot uint32
-	robust.Holds(&c.head.bulk, func(h object.Hold) bool {
+	bulk := robust.Core{Words: &c.head.bulk, Policy: policy}
+	bulk.Holds(func(h object.Hold) bool {
 		slot = h.Slot
 		return false
 	})
