@@ -3,6 +3,7 @@
 package kinds
 
 import (
+	"github.com/shoal-ipc/shoal/internal/cell"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/robust"
 )
@@ -10,6 +11,10 @@ import (
 // ByID returns the kind with that number, or nil.
 func ByID(id uint32) *object.Kind {
 	switch id {
+	case cell.ValueID:
+		return cell.Kind()
+	case cell.AtomicID:
+		return cell.AtomicKind()
 	case 5:
 		return robust.Kind()
 	}

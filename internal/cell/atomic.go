@@ -1,0 +1,49 @@
+package cell
+
+import (
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/satomic"
+)
+
+// Atomic is this process's side of an atomic. Whoever changes Number then calls
+// Changed; these two are all that death can come between:
+//
+//	dies after                survivors see       outcome
+//	the change                flag, if they wait  repair wakes them
+//	clearing flag             sticky              repair wakes them
+type Atomic[T any] struct {
+	Number  *T // reached by package number only
+	Event   *satomic.Uint32
+	Sync    *race.Token
+	Watcher *Watcher
+}
+
+// OpenAtomic returns this process's side of obj, a number of the size of T.
+func OpenAtomic[T any](obj *object.Object) (Atomic[T], error) {
+	if stored := obj.Shape.Spec[0]; stored != uint64(mem.SizeOf[T]()) {
+		return Atomic[T]{}, mem.Corrupt("spec", -1, stored, mem.SizeOf[T]())
+	}
+	core, err := AttachAtomic(obj.Region, obj.Shape)
+	if err != nil {
+		return Atomic[T]{}, err
+	}
+	number, err := mem.At[T](obj.Region, 0)
+	if err != nil {
+		return Atomic[T]{}, err
+	}
+	return Atomic[T]{
+		Number:  number,
+		Event:   &core.words.event,
+		Sync:    obj.Sync,
+		Watcher: NewWatcher(obj, &core.words.event),
+	}, nil
+}
+
+// Changed wakes those who wait for a change.
+func (a *Atomic[T]) Changed() {
+	if a.Event.Load()&eventFlag != 0 {
+		Notify(a.Event)
+	}
+}

@@ -1,0 +1,48 @@
+package mem
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Strided is n Ts at a fixed distance from each other in a region: what does not
+// fill the distance belongs to somebody else. It is checked once, when it is
+// made. The zero Strided is empty.
+type Strided[T any] struct {
+	base   unsafe.Pointer
+	stride uintptr
+	n      uint32
+}
+
+// NewStrided returns the n Ts that lie in r at off, off+stride, and so on. T must
+// have no pointers. It fails if one of them would lie outside of r, be
+// misaligned, or overlap the next.
+func NewStrided[T any](r Region, off, stride int64, n uint32) (Strided[T], error) {
+	var zero T
+	size, align := int64(unsafe.Sizeof(zero)), uintptr(unsafe.Alignof(zero))
+	if n == 0 {
+		return Strided[T]{}, nil
+	}
+	if off < 0 || off > r.size || stride < max(size, 1) || size > r.size-off || int64(n-1) > (r.size-off-size)/stride {
+		return Strided[T]{}, r.outside(off, int64(n))
+	}
+	p := unsafe.Add(r.base, off)
+	if uintptr(p)%align != 0 || uintptr(stride)%align != 0 {
+		return Strided[T]{}, fmt.Errorf("mem: %T at %d is misaligned", zero, off)
+	}
+	return Strided[T]{base: p, stride: uintptr(stride), n: n}, nil
+}
+
+// Len returns the number of Ts.
+func (s *Strided[T]) Len() uint32 { return s.n }
+
+// At returns T number i. It panics if there is none.
+func (s *Strided[T]) At(i uint32) *T {
+	if i >= s.n {
+		panicStrided()
+	}
+	return (*T)(unsafe.Add(s.base, uintptr(i)*s.stride))
+}
+
+// panicStrided is apart so that At is small enough to be part of its caller.
+func panicStrided() { panic("mem: index out of range") }

@@ -1,0 +1,245 @@
+package value
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/shoal-ipc/shoal/internal/cell"
+	"github.com/shoal-ipc/shoal/internal/handle"
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/number"
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/shm"
+)
+
+// Integer is the types of the numbers that And and Or work on.
+type Integer interface {
+	~int32 | ~int64 | ~uint32 | ~uint64 | ~int | ~uint
+}
+
+// Number is the types of what an Atomic can hold.
+type Number interface {
+	Integer | ~float32 | ~float64
+}
+
+// Atomic is a number with the operations of sync/atomic, at their cost, and with
+// a Wait that costs the others nothing while nobody waits.
+//
+// All methods, of any number of goroutines and processes at once, take effect one
+// after another in one order that everybody agrees on. None but Wait blocks, and
+// if the process dies inside, the number is changed or it is not. All others
+// panic after Segment.Close, and those that write also on a read-only segment,
+// with an error that is fs.ErrClosed or fs.ErrPermission. A zero Atomic is a
+// closed one.
+type Atomic[T Number] struct {
+	base
+	use  *object.Use
+	rw   *object.Use // use, or nil if nothing may be written
+	cell cell.Atomic[T]
+}
+
+// CreateAtomic makes a number that is initial. It fails as Create does.
+func CreateAtomic[T Number](ctx context.Context, seg *shm.Segment, name string, initial T) (*Atomic[T], error) {
+	return openAtomic(ctx, seg, name, initial, handle.Create)
+}
+
+// OpenAtomic opens a number that exists. It fails as Open does.
+func OpenAtomic[T Number](ctx context.Context, seg *shm.Segment, name string) (*Atomic[T], error) {
+	var none T
+	return openAtomic(ctx, seg, name, none, handle.Open)
+}
+
+// OpenOrCreateAtomic opens the number, which stays what it is, or makes one that
+// is initial. It fails as OpenOrCreate does.
+func OpenOrCreateAtomic[T Number](ctx context.Context, seg *shm.Segment, name string, initial T) (*Atomic[T], error) {
+	return openAtomic(ctx, seg, name, initial, handle.OpenOrCreate)
+}
+
+func openAtomic[T Number](ctx context.Context, seg *shm.Segment, name string, initial T, how verb) (*Atomic[T], error) {
+	layout, err := handle.Layout[T]()
+	if err != nil {
+		return nil, err
+	}
+	h, err := how(ctx, seg, object.Request{
+		Name: name, Kind: cell.AtomicKind(), Type: layout.Text,
+		Spec: object.Spec{uint64(layout.Size)},
+		Init: func(r mem.Region, _ object.Shape) error {
+			p, err := mem.At[T](r, 0)
+			if err == nil {
+				number.Store(p, initial)
+			}
+			return err
+		},
+		Match: func(stored string, _ object.Spec) *object.Mismatch { return handle.MatchType(stored, layout.Text) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &Atomic[T]{base: h, use: handle.UseOf(&h)}
+	if !a.use.ReadOnly {
+		a.rw = a.use
+	}
+	if a.cell, err = cell.OpenAtomic[T](handle.ObjectOf(&h)); err != nil {
+		return nil, handle.Err(&h, err)
+	}
+	return a, nil
+}
+
+// UnmarshalText opens the number that text, of MarshalText, names. It opens the
+// number's segment once a process, and waits at most 10 seconds.
+func (a *Atomic[T]) UnmarshalText(text []byte) error {
+	seg, name, err := handle.Unmarshal(text)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), unmarshalWait)
+	defer cancel()
+	opened, err := OpenAtomic[T](ctx, seg, name)
+	if err != nil {
+		return err
+	}
+	*a = *opened
+	return nil
+}
+
+// Load returns the number.
+func (a *Atomic[T]) Load() T {
+	m := a.pinToRead()
+	x := number.Load(a.cell.Number)
+	a.cell.Sync.Acquire()
+	a.unpin(m)
+	return x
+}
+
+// Store sets the number to x.
+func (a *Atomic[T]) Store(x T) {
+	m := a.pinToWrite()
+	a.cell.Sync.Release()
+	number.Store(a.cell.Number, x)
+	a.cell.Changed()
+	a.unpin(m)
+}
+
+// Add adds delta to the number and returns the new one.
+func (a *Atomic[T]) Add(delta T) T {
+	m := a.pinToWrite()
+	a.cell.Sync.Release()
+	x := number.Add(a.cell.Number, delta)
+	a.cell.Sync.Acquire()
+	a.cell.Changed()
+	a.unpin(m)
+	return x
+}
+
+// Swap sets the number to x and returns the old one.
+func (a *Atomic[T]) Swap(x T) T {
+	m := a.pinToWrite()
+	a.cell.Sync.Release()
+	old := number.Swap(a.cell.Number, x)
+	a.cell.Sync.Acquire()
+	a.cell.Changed()
+	a.unpin(m)
+	return old
+}
+
+// CompareAndSwap sets the number to new if it is old, and reports whether it was.
+// Floating-point numbers are compared bit by bit: NaN is NaN, and 0 is not -0.
+func (a *Atomic[T]) CompareAndSwap(old, new T) bool { //nolint:revive // as sync/atomic has it
+	m := a.pinToWrite()
+	a.cell.Sync.Release()
+	swapped := number.CompareAndSwap(a.cell.Number, old, new)
+	a.cell.Sync.Acquire()
+	if swapped {
+		a.cell.Changed()
+	}
+	a.unpin(m)
+	return swapped
+}
+
+// And sets the number of a to the bits that it and mask have both, and returns
+// the old one.
+func And[T Integer](a *Atomic[T], mask T) T {
+	m := a.pinToWrite()
+	a.cell.Sync.Release()
+	old := number.And(a.cell.Number, mask)
+	a.cell.Sync.Acquire()
+	if old&mask != old {
+		a.cell.Changed()
+	}
+	a.unpin(m)
+	return old
+}
+
+// Or sets the number of a to the bits that it or mask has, and returns the old one.
+func Or[T Integer](a *Atomic[T], mask T) T {
+	m := a.pinToWrite()
+	a.cell.Sync.Release()
+	old := number.Or(a.cell.Number, mask)
+	a.cell.Sync.Acquire()
+	if old|mask != old {
+		a.cell.Changed()
+	}
+	a.unpin(m)
+	return old
+}
+
+// Wait returns the number as soon as ok(number) is true. ok runs at once, and
+// then after changes; a number that came and went may not be seen. Others are not
+// held up while ok runs. Wait ends with ctx.Err(), also if ctx is done before, and
+// with fs.ErrClosed by Segment.Close. On a read-only segment it looks every few
+// milliseconds.
+func (a *Atomic[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
+	var x T
+	if a.use == nil {
+		return x, errClosed()
+	}
+	m := a.use.Pin()
+	defer a.unpin(m)
+	changed := func() bool { return true }
+	for m != nil {
+		if err := a.cell.Watcher.Await(ctx, a.use, changed); err != nil {
+			var none T
+			return none, wrapClosed(err)
+		}
+		x = number.Load(a.cell.Number)
+		a.cell.Sync.Acquire()
+		if ok(x) {
+			return x, nil
+		}
+		changed = func() bool { return !number.Same(number.Load(a.cell.Number), x) }
+	}
+	return x, errClosed()
+}
+
+// pinToRead begins an operation.
+func (a *Atomic[T]) pinToRead() *object.Mapping {
+	if a.use != nil {
+		if m := a.use.Pin(); m != nil {
+			return m
+		}
+	}
+	panic(errClosed())
+}
+
+// pinToWrite begins an operation that writes.
+func (a *Atomic[T]) pinToWrite() *object.Mapping {
+	if a.rw != nil {
+		if m := a.rw.Pin(); m != nil {
+			return m
+		}
+	}
+	panic(a.unwritable())
+}
+
+func (a *Atomic[T]) unwritable() error {
+	if a.use != nil && a.use.ReadOnly && !a.use.Closed() {
+		return errReadOnly()
+	}
+	return errClosed()
+}
+
+// unpin ends an operation.
+func (a *Atomic[T]) unpin(m *object.Mapping) {
+	object.Unpin(m)
+	runtime.KeepAlive(a)
+}
