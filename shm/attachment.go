@@ -142,7 +142,7 @@ func (a *attachment) end(m *object.Mapping) error {
 		return nil
 	}
 	a.stopWatch()
-	for i := range a.entries {
+	for i := range a.touched() {
 		if a.mine(i) {
 			a.leaveObject(i)
 		}
@@ -270,7 +270,7 @@ func (a *attachment) sweep() {
 		return
 	}
 	defer object.Unpin(m)
-	for i := range a.entries {
+	for i := range a.touched() {
 		state := a.entries[i].state.Load()
 		if uint32(state) != entryRemoved || !a.mine(i) || a.alive(i, uint32(state>>32)) {
 			continue

@@ -119,10 +119,15 @@ func (v *view) core(r record) (object.Core, error) {
 	return r.kind.Attach(region, v.shape(r))
 }
 
+// touched returns how many entries, from the first, were ever used.
+func (v *view) touched() int {
+	return int(min(int64(v.header.touched.Load()), v.geo.entries))
+}
+
 // find returns the live entry of that name; ok says whether there is one.
 // Entries that cannot be read are passed over: check reports them.
 func (v *view) find(name string) (r record, ok bool) {
-	for i := range v.entries {
+	for i := range v.touched() {
 		if r, err := v.read(i); err == nil && r.state == entryLive && r.name == name {
 			return r, true
 		}
@@ -158,7 +163,7 @@ func (v *view) hasUsers(entry int) bool {
 // reclaim frees the entries of removed objects that nobody has open any more.
 // The caller holds the segment's lock.
 func (v *view) reclaim() {
-	for i := range v.entries {
+	for i := range v.touched() {
 		state := v.entries[i].state.Load()
 		if uint32(state) == entryRemoved && !v.hasUsers(i) {
 			v.entries[i].state.Store(packState(uint32(state>>32)+1, entryFree)) // commit; pairs with: shm.entry.state (read)
@@ -186,7 +191,7 @@ func (v *view) freeEntry() (int, bool) {
 func (v *view) gap(size, limit int64) (off, end int64, ok bool) {
 	type extent struct{ off, end int64 }
 	var taken []extent
-	for i := range v.entries {
+	for i := range v.touched() {
 		// An unreadable entry may name memory that is in use: pass its extent
 		// over only if it has none that could be.
 		r, err := v.read(i)
@@ -218,7 +223,7 @@ func (v *view) gap(size, limit int64) (off, end int64, ok bool) {
 // used returns the bytes of the objects and of the segment's own structures.
 func (v *view) used() int64 {
 	used := v.geo.heapOff
-	for i := range v.entries {
+	for i := range v.touched() {
 		if r, err := v.read(i); err == nil && r.state != entryFree {
 			used += r.size
 		}
@@ -265,6 +270,9 @@ func (v *view) build(b blueprint) (mem.Region, error) {
 		if err := b.req.Init(region, b.shape); err != nil {
 			return mem.Region{}, err
 		}
+	}
+	if v.touched() <= b.index {
+		v.header.touched.Store(uint32(b.index) + 1)
 	}
 	e := &v.entries[b.index]
 	e.kind.Store(b.req.Kind.ID)

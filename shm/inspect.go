@@ -70,7 +70,7 @@ func (k *keeper) participant(slot uint32) Participant {
 // no lock; each State is a hint.
 func (s *Segment) Objects() (objects []Object, err error) {
 	err = s.look(func(a *attachment) error {
-		for i := range a.entries {
+		for i := range a.touched() {
 			r, err := a.read(i)
 			if err != nil || r.state != entryLive {
 				continue // Check reports what cannot be read
@@ -101,7 +101,7 @@ func (s *Segment) Holds() (hs []Hold, err error) {
 
 func (k *keeper) holds() []Hold {
 	var hs []Hold
-	for i := range k.entries {
+	for i := range k.touched() {
 		r, err := k.read(i)
 		if err != nil || r.state == entryFree {
 			continue

@@ -79,6 +79,9 @@ func (k *keeper) ownerGone() bool {
 
 // expired reports whether the segment's lifetime has ended.
 func (k *keeper) expired() bool {
+	if k.backend != backendNamed {
+		return false // it ends with the last descriptor, which may be on its way
+	}
 	switch k.lifetime {
 	case LastUser:
 		return !k.hasLiveUsers()
@@ -185,7 +188,7 @@ func (k *keeper) repair(slot uint32) bool {
 	k.repairObjects(d)
 	k.forget(slot)
 	k.finishDeath(slot)
-	if k.lifetime == Owner && k.ownerGone() {
+	if k.lifetime == Owner && k.expired() && k.header.state.Load() == stateLive {
 		_ = k.expire() // the name stays if it cannot be removed; Prune tries again
 	}
 	p.word.Store(0) // commit; pairs with: shm.participant.word (attach)
@@ -201,7 +204,7 @@ func (k *keeper) exited(slot uint32) bool {
 }
 
 func (k *keeper) repairObjects(d object.Dead) {
-	for i := range k.entries {
+	for i := range k.touched() {
 		r, err := k.read(i)
 		if err != nil || r.state == entryFree {
 			continue // check reports what cannot be read
@@ -215,7 +218,7 @@ func (k *keeper) repairObjects(d object.Dead) {
 // forget clears the slot's marks in the table of users, and frees what nobody
 // else has open.
 func (k *keeper) forget(slot uint32) {
-	for i := range k.entries {
+	for i := range k.touched() {
 		if k.uses(i, slot) {
 			k.dropUser(i, slot)
 		}

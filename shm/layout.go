@@ -83,7 +83,8 @@ const (
 //	388 4 deathSeq futex word: changes after each repaired death
 //	392 8 deaths deaths recorded, all before it complete
 //	400 4 high highest slot ever taken
-//	404 3692 pad3 -
+//	404 4 touched entries, from the first, that were ever used
+//	408 3688 pad3 -
 type header struct {
 	_               structs.HostLayout
 	magic           satomic.Uint64
@@ -114,7 +115,8 @@ type header struct {
 	deathSeq        satomic.Uint32
 	deaths          satomic.Uint64
 	high            satomic.Uint32
-	pad3            [3692]byte
+	touched         satomic.Uint32
+	pad3            [3688]byte
 }
 
 // participant is the slot of one attached process.

@@ -144,7 +144,7 @@ func (a *attachment) create(ctx context.Context, req object.Request) (obj *objec
 
 // sweepable reports whether removed objects still take up room.
 func (a *attachment) sweepable() bool {
-	for i := range a.entries {
+	for i := range a.touched() {
 		if uint32(a.entries[i].state.Load()) == entryRemoved {
 			return true
 		}

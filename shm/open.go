@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
@@ -151,17 +150,25 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*att
 	fail := func(err error) (*attachment, error) {
 		return nil, errors.Join(err, back.unmap(), back.close())
 	}
-	if err := lockWith(ctx, back); err != nil {
-		return fail(err)
+	for try := 0; ; try++ {
+		if err := lockWith(ctx, back); err != nil {
+			return fail(err)
+		}
+		a, err := attachLocked(back, key, path)
+		if e := back.unlock(); err == nil && e != nil {
+			err = e
+		}
+		if err == nil {
+			return a, nil
+		}
+		// Slots may be those of uses that this process has closed.
+		if !errors.Is(err, ErrNoSpace) || try > 0 || !opened.drain(ctx) {
+			return fail(err)
+		}
+		if err := back.unmap(); err != nil {
+			return fail(err)
+		}
 	}
-	a, err := attachLocked(back, key, path)
-	if e := back.unlock(); err == nil && e != nil {
-		err = e
-	}
-	if err != nil {
-		return fail(err)
-	}
-	return a, nil
 }
 
 func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
@@ -182,16 +189,24 @@ func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, err
 		return nil, err
 	}
 	k := keeper{view: v, back: back, path: path}
-	if k.header.state.Load() == stateRemoved { // pairs with: shm.header.state (expire)
-		return nil, errors.Join(errAgain, k.unlink())
+	if path != "" && k.header.state.Load() == stateRemoved { // pairs with: shm.header.state (expire)
+		return nil, again(k.unlink())
 	}
 	k.audit()
-	if v.backend == backendNamed && k.expired() {
-		return nil, errors.Join(errAgain, k.expire())
+	if path != "" && k.expired() {
+		return nil, again(k.expire())
 	}
 	a := newAttachment(k, key, fix)
 	a.spec.Size = v.size()
 	return a, a.join()
+}
+
+// again is errAgain, unless the name could not be removed.
+func again(err error) error {
+	if err != nil {
+		return err
+	}
+	return errAgain
 }
 
 // errHalfMade says that a file is no segment yet.
@@ -218,15 +233,11 @@ func validate(f *os.File, path string) (fixed, error) {
 // join makes the process a participant; the segment's lock is held.
 func (a *attachment) join() (err error) {
 	a.slot, a.member, err = a.attach()
-	var space *SpaceError
-	if errors.As(err, &space) {
-		// Dead participants may hold slots, and closed attachments of this
-		// process that were not collected yet.
+	if errors.Is(err, ErrNoSpace) {
+		// The dead may hold slots.
 		a.audit()
-		runtime.GC()
-		if a.repairDead(); true {
-			a.slot, a.member, err = a.attach()
-		}
+		a.repairDead()
+		a.slot, a.member, err = a.attach()
 	}
 	if err == nil {
 		a.generation = a.participants[a.slot-1].generation.Load()
@@ -257,9 +268,7 @@ func openReadOnly(f *os.File, info sys.FileInfo, path string) (*Segment, error) 
 	if err != nil {
 		return fail(err)
 	}
-	// Not more than there is: a looker need not follow growth, and must not
-	// touch what is beyond the end.
-	region, err := back.mapReadOnly(info.Size)
+	region, err := back.mapReadOnly(fix.maxSize)
 	if err != nil {
 		return fail(err)
 	}

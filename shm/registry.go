@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/sys"
 )
@@ -119,6 +120,26 @@ func (r *registry) all() []*attachment {
 // maxEnded is how many closed attachments may wait for the garbage collector,
 // which alone knows when no operation is inside them any more, before it is called.
 const maxEnded = 8
+
+// drainPatience bounds how long drain waits.
+const drainPatience = 500 * time.Millisecond
+
+// drain waits until the closed attachments of this process have given their
+// slots back, and reports whether there were any.
+func (r *registry) drain(ctx context.Context) bool {
+	if r.ended.Load() == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	for pause := firstPause; r.ended.Load() > 0; pause = min(2*pause, lastPause) {
+		runtime.GC()
+		if rest(ctx, pause) != nil {
+			break
+		}
+	}
+	return true
+}
 
 // collect lets go of closed attachments when there are too many.
 func (r *registry) collect() {

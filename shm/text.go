@@ -3,6 +3,7 @@ package shm
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -134,15 +135,17 @@ func (r *registry) openText(ctx context.Context, t segmentText) (*Segment, error
 // FromFile opens the segment that f, from Segment.File or a service manager,
 // refers to. f stays the caller's and may be closed afterwards. It waits as Open does.
 func FromFile(ctx context.Context, f *os.File, opts *Options) (*Segment, error) {
-	own, err := reopen(f, opts)
-	if err != nil {
-		return nil, opError("open", f.Name(), err)
+	for {
+		own, err := reopen(f, opts)
+		if err != nil {
+			return nil, opError("open", f.Name(), err)
+		}
+		// A segment that lost its name is as good by its descriptor.
+		seg, err := openFile(ctx, own, pathOfFile(own), opts)
+		if !errors.Is(err, errAgain) {
+			return seg, opError("open", f.Name(), err)
+		}
 	}
-	seg, err := openFile(ctx, own, pathOfFile(own), opts)
-	if err == errAgain { //nolint:errorlint // our own sentinel, never wrapped alone
-		err = fs.ErrNotExist
-	}
-	return seg, opError("open", f.Name(), err)
 }
 
 func reopen(f *os.File, opts *Options) (*os.File, error) {
