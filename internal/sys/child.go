@@ -16,18 +16,16 @@ import (
 func Duplicate(f *os.File) (*os.File, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return nil, err
+		return nil, fileError("dup", f, err)
 	}
 	dup := -1
-	var errno error
-	err = raw.Control(func(fd uintptr) {
-		dup, errno = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-	})
+	var inner error
+	err = raw.Control(func(fd uintptr) { dup, inner = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
 	if err != nil {
-		return nil, err
+		return nil, fileError("dup", f, os.ErrClosed) // the only way in which Control itself fails
 	}
-	if errno != nil {
-		return nil, &os.PathError{Op: "dup", Path: f.Name(), Err: errno}
+	if inner != nil {
+		return nil, fileError("dup", f, inner)
 	}
 	return os.NewFile(uintptr(dup), f.Name()), nil
 }
