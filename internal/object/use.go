@@ -94,16 +94,17 @@ type Object struct {
 	// Sync tells the race detector of hand-overs; nil on a heap region.
 	Sync *race.Token
 
-	mu     sync.Mutex
-	points map[*satomic.Uint32]*wait.Point
-	locals map[string]any
+	pointsMu sync.Mutex
+	points   map[*satomic.Uint32]*wait.Point
+	localsMu sync.Mutex // not that of points: what Local makes may ask for a Point
+	locals   map[string]any
 }
 
 // Point returns this process's place to wait on word, a futex word in the
 // object's region: the same one for every handle.
 func (o *Object) Point(word *satomic.Uint32) *wait.Point {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.pointsMu.Lock()
+	defer o.pointsMu.Unlock()
 	p := o.points[word]
 	if p == nil {
 		if o.points == nil {
@@ -116,10 +117,10 @@ func (o *Object) Point(word *satomic.Uint32) *wait.Point {
 }
 
 // Local returns the value that all handles of this process on the object share
-// under key, made by make at the first call.
+// under key, made by create at the first call; create must not call Local.
 func (o *Object) Local(key string, create func() any) any {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.localsMu.Lock()
+	defer o.localsMu.Unlock()
 	v, ok := o.locals[key]
 	if !ok {
 		if o.locals == nil {
