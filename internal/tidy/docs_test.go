@@ -196,6 +196,7 @@ func texts(name string) bool {
 func missingFiles(t *tree) ([]string, error) {
 	documents := regexp.MustCompile(`[\w.~/-]*[\w-]\.md\b`)
 	links := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	fenced := regexp.MustCompile("(?ms)^```.*?^```$")
 	decisions := regexp.MustCompile(`docs/decisions/\d{4}`)
 	machines := regexp.MustCompile(`(?:^|[^\w.])/(?:work|root|home)/`)
 	var faults []string
@@ -206,7 +207,7 @@ func missingFiles(t *tree) ([]string, error) {
 		}
 		named := documents.FindAllString(text, -1)
 		if isMarkdown(name) {
-			for _, m := range links.FindAllStringSubmatch(text, -1) {
+			for _, m := range links.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
 				named = append(named, m[1])
 			}
 		}
