@@ -1,0 +1,89 @@
+package ring
+
+import "context"
+
+// Put puts a copy of b. It waits for room. Errors are those of Claim, and ErrTooLarge.
+func (p *Port) Put(ctx context.Context, b []byte) error {
+	if len(b) > int(p.inline) {
+		return p.putBlock(ctx, b)
+	}
+	c, err := p.Claim(ctx)
+	if err == nil {
+		p.copyIn(p.Inline(c), b)
+		p.Publish(c, len(b))
+	}
+	return err
+}
+
+// TryPut is Put without waiting: ErrFull.
+func (p *Port) TryPut(b []byte) error {
+	if len(b) > int(p.inline) {
+		return p.tryPutBlock(b)
+	}
+	c, err := p.TryClaim()
+	if err == nil {
+		p.copyIn(p.Inline(c), b)
+		p.Publish(c, len(b))
+	}
+	return err
+}
+
+// putBlock puts a message that does not fit into a slot: it is copied before a
+// slot is claimed, because others wait for who has claimed one.
+func (p *Port) putBlock(ctx context.Context, b []byte) error {
+	if err := p.fits(len(b)); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	block, err := p.waitBlock(ctx, int64(len(b)), p.stopped)
+	if err != nil {
+		return err
+	}
+	p.fillBlock(block, b)
+	c, err := p.Claim(ctx)
+	return p.finishBlock(block, len(b), c, err)
+}
+
+func (p *Port) tryPutBlock(b []byte) error {
+	if err := p.fits(len(b)); err != nil {
+		return err
+	}
+	if !p.claimable(p.writeHint.Load()) {
+		return ErrFull // without copying all of b in vain
+	}
+	block, err := p.takeBlock(int64(len(b)))
+	if err != nil {
+		return err
+	}
+	p.fillBlock(block, b)
+	c, err := p.TryClaim()
+	return p.finishBlock(block, len(b), c, err)
+}
+
+// fits refuses what can never be put.
+func (p *Port) fits(length int) error {
+	if int64(length) > p.spec.MaxSize {
+		return ErrTooLarge
+	}
+	return p.stopped()
+}
+
+func (p *Port) fillBlock(block uint32, b []byte) {
+	dst, err := p.region.Bytes(p.blockAt(block), int64(len(b)))
+	if err == nil { // takeBlock has checked that it fits
+		p.copyIn(dst, b)
+	}
+}
+
+// finishBlock publishes a block in the slot that was claimed, if one was.
+func (p *Port) finishBlock(block uint32, length int, c Claim, err error) error {
+	if err != nil {
+		p.freeBlock(block)
+		return err
+	}
+	p.fill(c.Index, content{length: length, block: block + 1})
+	p.publish(c)
+	return nil
+}

@@ -1,0 +1,222 @@
+package ring
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/wait"
+)
+
+// Message is a message that this process takes or holds. The zero Message is none.
+type Message struct {
+	Index  uint32 // of its slot
+	Length int
+	block  uint32 // of slotHead
+	word   uint64 // of its slot, but for the lap
+}
+
+// Attempt returns how often the message was handed out, this time included.
+func (m Message) Attempt() int { return int(triesOf(m.word)) }
+
+// IsInline reports whether the message lies in its slot.
+func (m Message) IsInline() bool { return m.block == 0 }
+
+// TryTake takes the next message for good: the caller copies it and then calls
+// Finish. Should the process die before, another one gets it. It fails with
+// ErrEmpty, ErrShutdown, fs.ErrPermission (SPSC) or a *mem.Corruption.
+func (p *Port) TryTake() (Message, error) {
+	m, err := p.tryTake(reading)
+	if err == errAgain {
+		err = ErrEmpty
+	}
+	return m, err
+}
+
+// Take is TryTake, but it waits for a message.
+func (p *Port) Take(ctx context.Context) (Message, error) { return p.take(ctx, reading) }
+
+func (p *Port) take(ctx context.Context, state uint64) (Message, error) {
+	if err := ctx.Err(); err != nil {
+		return Message{}, err
+	}
+	m, err := p.tryTake(state)
+	if err == ErrEmpty || err == errAgain {
+		return p.takeWait(ctx, state)
+	}
+	return m, err
+}
+
+func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error) {
+	err = p.await(ctx, p.notEmpty, &p.head.notEmpty, wait.Slice, func() error {
+		var err error
+		m, err = p.tryTake(state)
+		return err
+	})
+	return m, err
+}
+
+// tryTake takes the next message in state reading or loaned.
+func (p *Port) tryTake(state uint64) (Message, error) {
+	if p.spsc {
+		if err := p.role(&p.head.consumer, errConsumer); err != nil {
+			return Message{}, err
+		}
+	}
+	r, err := p.start(p.readHint.Load(), p.head.readPos.Load())
+	if err != nil {
+		return Message{}, err
+	}
+	s := p.slots.At(indexOf(r))
+	x := s.word.Load()      // pairs with: ring.slot.word (publish)
+	t := p.head.late.Load() // pairs with: ring.late (bumpLate). After the slot, or order is lost
+	mine := word(lapOf(r), state, 1, p.me)
+	if x == word(lapOf(r), full, 0, 0) && !pending(t) && s.word.CompareAndSwap(x, mine) {
+		p.taken(p.next(r))
+		return p.message(indexOf(r), mine)
+	}
+	return p.walkTake(r, state)
+}
+
+// taken does what follows the claim of a message; r is the next position.
+func (p *Port) taken(r uint64) {
+	p.readHint.Store(r)
+	if indexOf(r)%8 == 0 {
+		advance(&p.head.readPos, r)
+	}
+	p.passOn(r)
+}
+
+// passOn wakes one more consumer if there is more to take: several messages may
+// have become takeable at once, of which one consumer was told.
+func (p *Port) passOn(r uint64) {
+	if p.head.notEmpty.waiting() && p.takeable(r) {
+		p.head.notEmpty.signal(1)
+	}
+}
+
+// walkTake looks for the next message from position r on.
+func (p *Port) walkTake(r, state uint64) (Message, error) {
+	for range 8*int64(p.n) + 64 {
+		i := indexOf(r)
+		s := p.slots.At(i)
+		x := s.word.Load()
+		if t := p.head.late.Load(); pending(t) {
+			if m, ok, err := p.takeLate(t, r, state); ok || err != nil {
+				return m, err
+			}
+		}
+		d, st := ahead(x, r), stateOf(x)
+		switch {
+		case st >= states:
+			return Message{}, p.badSlot(i, x, r, "a state")
+		case d > 0:
+			r = p.skip(r, x)
+		case d == 0 && st == full:
+			mine := word(lapOf(r), state, onceMore(x), p.me)
+			if s.word.CompareAndSwap(x, mine) {
+				p.taken(p.next(r))
+				return p.message(i, mine)
+			}
+		case d == 0 && passedBy(st):
+			r = p.next(r)
+		case d < 0 && !passedBy(st):
+			return Message{}, p.badSlot(i, x, r, "nothing this side of a passed position")
+		default: // free or being written at its own lap, or still held at an earlier one
+			advance(&p.head.readPos, r)
+			return Message{}, p.nothing()
+		}
+	}
+	advance(&p.head.readPos, r)
+	return Message{}, errAgain
+}
+
+// takeable reports whether a consumer that looks from r on may find something.
+func (r *Ring) takeable(pos uint64) bool {
+	if pending(r.head.late.Load()) {
+		return true
+	}
+	for range int64(r.n) + 8 {
+		x := r.slots.At(indexOf(pos)).word.Load()
+		switch d := ahead(x, pos); {
+		case d > 0:
+			pos = r.skip(pos, x)
+		case d == 0 && stateOf(x) == full:
+			return true
+		case d == 0 && passedBy(stateOf(x)):
+			pos = r.next(pos)
+		default:
+			return false
+		}
+	}
+	return true // too much is going on to be sure
+}
+
+// message returns the message in slot i, which this process has just taken with
+// word x. One that makes no sense is thrown away.
+func (p *Port) message(i uint32, x uint64) (Message, error) {
+	p.sync.Acquire()
+	s := p.slots.At(i)
+	m := Message{Index: i, Length: int(s.length), block: s.block, word: x}
+	if m.block == 0 && m.Length <= int(p.inline) {
+		return m, nil
+	}
+	if m.block != 0 && p.queuedIn(m.block-1, i, int64(m.Length)) {
+		return m, nil
+	}
+	block, length := m.block, m.Length
+	m.block = 0
+	p.discard(m)
+	return Message{}, mem.Corrupt("message length", p.payloadAt(i)-slotHeadSize+8,
+		fmt.Sprintf("%d bytes in block %d", length, block), "what fits")
+}
+
+// Bytes returns the message itself. It is not to be used after Finish, Ack or Nack.
+func (p *Port) Bytes(m Message) []byte {
+	b, err := p.region.Bytes(p.Offset(m), int64(m.Length))
+	if err != nil {
+		return nil // message has checked that it fits
+	}
+	return b
+}
+
+// Offset returns where the message lies in the region.
+func (p *Port) Offset(m Message) int64 {
+	if m.block == 0 {
+		return p.payloadAt(m.Index)
+	}
+	return p.blockAt(m.block - 1)
+}
+
+// Finish ends a message that was taken by TryTake or Take: from here on nobody
+// gets it again.
+func (p *Port) Finish(m Message) {
+	p.sync.Release()
+	s := p.slots.At(m.Index)
+	if m.block == 0 {
+		s.word.Store(nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
+		p.released()
+		return
+	}
+	mine := p.consumed(m.block-1, m.Index)
+	s.word.Store(nextFree(m.word))
+	p.released()
+	if mine {
+		p.freeBlock(m.block - 1)
+	}
+}
+
+// discard ends a message that cannot be read, whether it was taken or received.
+func (p *Port) discard(m Message) {
+	s := p.slots.At(m.Index)
+	for range lostRaces {
+		x := s.word.Load()
+		if x&indexMask != m.word&indexMask {
+			return
+		}
+		if s.word.CompareAndSwap(x, nextFree(x)) {
+			p.released()
+			return
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package ring
+
+import (
+	"structs"
+	"unsafe"
+
+	"github.com/shoal-ipc/shoal/internal/satomic"
+)
+
+// A queue's region:
+//
+//	header | slots, each a slotHead and its inline bytes | owner words | cells | granules
+//
+// A message of up to inlineLimit bytes lies in its slot. A longer one lies in a
+// block of the queue's own heap, and the slot says which: a cell, one of Cap
+// pieces that are SlotSize bytes long, or else a run of granules. Each cell and
+// each granule has an owner word; cells come first.
+
+// header is the first part of a queue. All zero is an empty queue.
+//
+//	offset size field     meaning
+//	0      8    late      high 32 bits: how often a slot became LATE; low 32: of these, how many are known to be served
+//	8      4    closing   1 once the queue was shut down
+//	12     4    idle      event: those who wait for the queue to be empty
+//	16     112  -         zero
+//	128    4    notEmpty  event: consumers
+//	132    124  -         zero
+//	256    4    notFull   event: producers
+//	260    124  -         zero
+//	384    4    space     event: those who wait for room in the heap
+//	388    4    gatherer  participant that gathers a large block, or 0
+//	392    4    producer  SPSC: participant that may put, or 0
+//	396    4    consumer  SPSC: participant that may get, or 0
+//	400    112  -         zero
+//	512    8    writePos  a position that producers may start from; every one below it is claimed
+//	520    120  -         zero
+//	640    8    readPos   a position that consumers may start from; every one below it is passed
+//	648    120  -         zero
+type header struct {
+	_        structs.HostLayout
+	late     satomic.Uint64
+	closing  satomic.Uint32
+	idle     event
+	_        [112]byte
+	notEmpty event
+	_        [124]byte
+	notFull  event
+	_        [124]byte
+	space    event
+	gatherer satomic.Uint32
+	producer satomic.Uint32
+	consumer satomic.Uint32
+	_        [112]byte
+	writePos satomic.Uint64
+	_        [120]byte
+	readPos  satomic.Uint64
+	_        [120]byte
+}
+
+const headerSize = 768
+
+// slotHead is the beginning of each slot of the ring.
+//
+//	offset size field  meaning
+//	0      8    word   lap, state, attempts and owner: see word.go
+//	8      4    length bytes of the message
+//	12     4    block  0 if the message follows inline, else 1 + the number of its first owner word
+//	16     8    after  of a message published out of its turn: the position before which it is not delivered
+type slotHead struct {
+	_      structs.HostLayout
+	word   satomic.Uint64
+	length uint32
+	block  uint32
+	after  satomic.Uint64
+}
+
+const slotHeadSize = 24
+
+var (
+	_ = [1]struct{}{}[unsafe.Sizeof(header{})-headerSize]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.closing)-8]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.idle)-12]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.notEmpty)-128]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.notFull)-256]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.space)-384]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.gatherer)-388]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.producer)-392]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.consumer)-396]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.writePos)-512]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.readPos)-640]
+
+	_ = [1]struct{}{}[unsafe.Sizeof(slotHead{})-slotHeadSize]
+	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.length)-8]
+	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.block)-12]
+	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.after)-16]
+)

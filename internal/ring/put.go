@@ -1,0 +1,195 @@
+package ring
+
+import (
+	"context"
+
+	"github.com/shoal-ipc/shoal/internal/wait"
+)
+
+// Claim is a slot of the ring that this process writes. Everybody waits for it,
+// so nothing but a copy may happen between Claim and Publish.
+type Claim struct {
+	Index uint32
+	word  uint64 // of the slot
+}
+
+// TryClaim takes the next slot for a message of at most inline bytes. It fails
+// with ErrFull, ErrShutdown, fs.ErrPermission (SPSC) or a *mem.Corruption.
+func (p *Port) TryClaim() (Claim, error) {
+	c, err := p.tryClaim(writing, 0)
+	if err == errAgain {
+		err = ErrFull
+	}
+	return c, err
+}
+
+// Claim is TryClaim, but it waits for room.
+func (p *Port) Claim(ctx context.Context) (Claim, error) {
+	if err := ctx.Err(); err != nil {
+		return Claim{}, err
+	}
+	c, err := p.tryClaim(writing, 0)
+	if err == ErrFull || err == errAgain {
+		return p.claimWait(ctx, writing, 0)
+	}
+	return c, err
+}
+
+func (p *Port) claimWait(ctx context.Context, state, tries uint64) (c Claim, err error) {
+	err = p.await(ctx, p.notFull, &p.head.notFull, wait.Slice, func() error {
+		var err error
+		c, err = p.tryClaim(state, tries)
+		return err
+	})
+	return c, err
+}
+
+// Inline returns the bytes of the slot.
+func (p *Port) Inline(c Claim) []byte { return p.inlineBytes(c.Index) }
+
+func (r *Ring) inlineBytes(i uint32) []byte {
+	b, err := r.region.Bytes(r.payloadAt(i), int64(r.inline))
+	if err != nil {
+		return nil // Attach has checked that it fits
+	}
+	return b
+}
+
+// Publish puts the message of length bytes that was written into the slot.
+func (p *Port) Publish(c Claim, length int) {
+	s := p.slots.At(c.Index)
+	s.length = uint32(length)
+	s.block = 0
+	p.publish(c)
+}
+
+func (p *Port) publish(c Claim) {
+	p.sync.Release()
+	p.slots.At(c.Index).word.Store(word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (tryTake)
+	p.head.notEmpty.signal(1)
+}
+
+// tryClaim takes the next position in state writing or reserved.
+func (p *Port) tryClaim(state, tries uint64) (Claim, error) {
+	if p.head.closing.Load() != 0 {
+		return Claim{}, ErrShutdown
+	}
+	if p.spsc {
+		if err := p.role(&p.head.producer, errProducer); err != nil {
+			return Claim{}, err
+		}
+	}
+	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
+	if err != nil {
+		return Claim{}, err
+	}
+	s := p.slots.At(indexOf(w))
+	c := Claim{Index: indexOf(w), word: word(lapOf(w), state, tries, p.me)}
+	// pairs with: ring.slot.word (TryClaim). A free word is its lap alone.
+	if s.word.Load() == lapOf(w) && s.word.CompareAndSwap(lapOf(w), c.word) {
+		p.claimed(p.next(w))
+	} else if c, _, err = p.walkClaim(w, c.word, 0); err != nil {
+		return Claim{}, err
+	}
+	// A consumer that saw closing set, and then no claimed slot, has told its
+	// caller that the queue is at its end. Whoever claims later must see it too.
+	if p.head.closing.Load() != 0 {
+		p.unclaim(c)
+		return Claim{}, ErrShutdown
+	}
+	p.sync.Acquire()
+	return c, nil
+}
+
+// claimed does what follows a successful claim; w is the next position.
+func (p *Port) claimed(w uint64) {
+	p.writeHint.Store(w)
+	if indexOf(w)%8 == 0 {
+		advance(&p.head.writePos, w)
+	}
+	if p.head.notFull.waiting() && p.claimable(w) {
+		p.head.notFull.signal(1) // the baton: several places became free at once, and one producer was woken
+	}
+}
+
+// walkClaim looks for the next free position from w on and claims it with the
+// state, attempts and owner of like. A slot whose word ends as own does, if that
+// is not 0, is one that the caller holds and may use. With ErrFull it returns
+// the position that is not free.
+func (p *Port) walkClaim(w, like, own uint64) (Claim, uint64, error) {
+	renewals := uint32(0)
+	for range 8*int64(p.n) + 64 {
+		i := indexOf(w)
+		s := p.slots.At(i)
+		x := s.word.Load() // pairs with: ring.slot.word (Finish)
+		d, state := ahead(x, w), stateOf(x)
+		mine := lapOf(w) | like&indexMask
+		switch {
+		case state >= states:
+			return Claim{}, w, p.badSlot(i, x, w, "a state")
+		case d > 0:
+			w = p.skip(w, x)
+		case d == 0 && state == free, d < 0 && own != 0 && x&indexMask == own:
+			if s.word.CompareAndSwap(x, mine) {
+				p.claimed(p.next(w))
+				return Claim{Index: i, word: mine}, w, nil
+			}
+		case d == 0:
+			w = p.next(w)
+		case state == free:
+			return Claim{}, w, p.badSlot(i, x, w, "nothing free this side of a claimed position")
+		case !renewable(state) || renewals == p.n:
+			advance(&p.head.writePos, w)
+			return Claim{}, w, ErrFull
+		case s.word.CompareAndSwap(x, lapOf(w)|x&indexMask):
+			renewals++
+			w = p.next(w)
+		}
+	}
+	advance(&p.head.writePos, w)
+	return Claim{}, w, errAgain
+}
+
+// claimable reports whether a producer that looks from w on may find a place.
+func (r *Ring) claimable(w uint64) bool {
+	for range int64(r.n) + 8 {
+		x := r.slots.At(indexOf(w)).word.Load()
+		switch d := ahead(x, w); {
+		case d > 0:
+			w = r.skip(w, x)
+		case d == 0 && stateOf(x) == free:
+			return true
+		case d == 0:
+			w = r.next(w)
+		default:
+			return renewable(stateOf(x))
+		}
+	}
+	return true // too much is going on to be sure
+}
+
+// unclaim gives back a claimed or reserved slot that nothing was put into.
+func (p *Port) unclaim(c Claim) {
+	s := p.slots.At(c.Index)
+	for range lostRaces {
+		x := s.word.Load()
+		if x&indexMask != c.word&indexMask {
+			return // given back already, because the segment is closed
+		}
+		if s.word.CompareAndSwap(x, nextFree(x)) {
+			p.released()
+			return
+		}
+	}
+}
+
+// released tells those who wait that a slot became free.
+func (r *Ring) released() {
+	r.head.notFull.signal(1)
+	if r.head.closing.Load() != 0 {
+		r.head.notEmpty.signal(wait.All) // perhaps this was the end
+	}
+	if r.head.idle.waiting() {
+		r.wakeIdle()
+	}
+}
