@@ -22,6 +22,7 @@ type watcher struct {
 	mu      sync.Mutex
 	awake   sync.Cond // signalled when asleep becomes false
 	asleep  bool      // the watcher may use the words that it collected, without mu
+	round   uint64    // how often it was asleep
 	entries []*entry
 
 	words []Word            // the watcher's own
@@ -39,12 +40,8 @@ type entry struct {
 	stopped bool
 }
 
-func newWatcher() *watcher {
-	have := sys.Probe()
-	w := &watcher{audit: auditInterval, poll: !have.FutexWaitv}
-	if !have.FutexWaitv || !have.RobustList {
-		w.audit = pollInterval
-	}
+func newWatcher(audit time.Duration) *watcher {
+	w := &watcher{audit: audit, poll: !sys.Probe().FutexWaitv}
 	w.awake.L = &w.mu
 	return w
 }
@@ -80,7 +77,8 @@ func (w *watcher) remove(e *entry) {
 	e.stopped = true
 	w.entries = slices.DeleteFunc(w.entries, func(x *entry) bool { return x == e })
 	w.call()
-	for w.asleep {
+	// It may be asleep again before this goroutine runs, but not on words of e.
+	for round := w.round; w.asleep && w.round == round; {
 		w.awake.Wait()
 	}
 }
@@ -214,5 +212,6 @@ func (w *watcher) wait(limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asleep = false
+	w.round++
 	w.awake.Broadcast()
 }
