@@ -119,7 +119,7 @@ func (k *keeper) unlink() error {
 // kernel marks it when this process ends.
 func (k *keeper) attach() (uint32, member, error) {
 	for slot := uint32(1); int64(slot) <= k.geo.slots; slot++ {
-		if k.taken(slot) {
+		if k.taken(slot) { // pairs with: shm.participant.word (repair)
 			continue
 		}
 		p := &k.participants[slot-1]

@@ -30,7 +30,7 @@ func register(e *satomic.Uint32) uint32 {
 	for {
 		x := e.Load()
 		y := x | eventFlag | eventSticky
-		if x == y || e.CompareAndSwap(x, y) { // pairs with: cell.event.flag (Notify)
+		if x == y || e.CompareAndSwap(x, y) { // commit; pairs with: cell.event.flag (Notify)
 			return y
 		}
 	}

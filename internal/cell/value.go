@@ -167,7 +167,7 @@ func updateLocked[T any](v *Value, l *mem.Layout, tmp *T, f func(*T) error) erro
 // publish makes *x the value. The lock is held.
 func publish[T any](v *Value, x *T) {
 	next := v.header.version.Load() + 1
-	v.header.busy.Store(next) // pairs with: cell.value.busy (Load)
+	v.header.busy.Store(next) // commit; pairs with: cell.value.busy (Load)
 	mem.CopyIn(v.copies[next&1], x)
 	v.sync.Release()
 	v.header.version.Store(next) // commit; pairs with: cell.value.version (Load)

@@ -3,7 +3,6 @@ package tidy
 import (
 	"fmt"
 	"go/ast"
-	"go/token"
 	"path"
 	"slices"
 	"strings"
@@ -170,61 +169,4 @@ func longFiles(t *tree) ([]string, error) {
 		}
 	}
 	return faults, nil
-}
-
-// pairing is one mention of a label in a comment.
-type pairing struct {
-	where  string
-	commit bool
-}
-
-// unpaired finds labels of publishing stores that no load names, and the other
-// way round: each "pairs with: label" must stand at a store ("commit; pairs
-// with: label (Reader)") and at a load.
-func unpaired(t *tree) ([]string, error) {
-	files, err := t.parse(isCode)
-	if err != nil {
-		return nil, err
-	}
-	labels := map[string][]pairing{}
-	for _, f := range files {
-		for _, group := range f.file.Comments {
-			for _, c := range group.List {
-				collectPairs(labels, f, c)
-			}
-		}
-	}
-	var faults []string
-	for label, at := range labels {
-		stores := 0
-		for _, p := range at {
-			if p.commit {
-				stores++
-			}
-		}
-		switch {
-		case stores == 0:
-			faults = append(faults, fmt.Sprintf("%s: no store commits %q", at[0].where, label))
-		case stores == len(at):
-			faults = append(faults, fmt.Sprintf("%s: no load pairs with %q", at[0].where, label))
-		}
-	}
-	slices.Sort(faults)
-	return faults, nil
-}
-
-func collectPairs(labels map[string][]pairing, f source, c *ast.Comment) {
-	for i, line := range strings.Split(c.Text, "\n") {
-		before, rest, ok := strings.Cut(line, "pairs with: ")
-		if !ok {
-			continue
-		}
-		label, _, _ := strings.Cut(rest, " ")
-		label = strings.TrimRight(label, ".,;")
-		p := f.fset.Position(c.Pos() + token.Pos(0))
-		labels[label] = append(labels[label], pairing{
-			where:  fmt.Sprintf("%s:%d", f.name, p.Line+i),
-			commit: strings.Contains(before, "commit"),
-		})
-	}
 }

@@ -95,6 +95,8 @@ func TestPlanted(t *testing.T) {
 		{"pairs", replace("queue/queue.go", " // pairs with: queue.n (Put)", ""), `no load pairs with "queue.n"`},
 		{"pairs", replace("queue/queue.go", "// commit; pairs with: queue.n (Len)", ""), `no store commits "queue.n"`},
 		{"pairs", replace("queue/queue.go", "pairs with: queue.n (Len)", "pairs with: queue.m (Len)"), ""},
+		{"pairs", replace("queue/queue.go", "queue.n (Len)", "queue.n (Cap)"), `no function "Cap"`},
+		{"pairs", replace("queue/queue.go", "queue.n (Len)", "queue.n"), `"queue.n" names no function`},
 		{"layout", replace("queue/layout.go", "state uint32\n\t_     [4]byte", "_     [4]byte\n\tstate uint32"), "says 8 4 state, the compiler 8 4 _"},
 		{"layout", replace("queue/layout.go", "0 8 pos", "0 8 position"), "0 8 position"},
 		{"layout", replace("queue/layout.go", "//\t8 4 state 0 or 1\n", ""), "2 rows, the struct 3"},
