@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
@@ -137,6 +138,9 @@ func panicked(value any) *RemoteError {
 // end reports to the parent and ends the process.
 func (c *arrival) end(e ending) {
 	err := c.box.send(e.report)
+	if e.report.Err == nil || !e.report.Err.Panic {
+		object.Inside().Depart()
+	}
 	signal.Ignore(syscall.SIGPIPE) // a broken standard error must not change how this ends
 	code := 0
 	switch remote := e.report.Err; {

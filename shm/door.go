@@ -33,6 +33,7 @@ var _ = object.SetDoor(object.Door{
 	},
 	Inherit:     inherit,
 	AwaitRepair: awaitRepair,
+	Depart:      depart,
 	Heap:        func(spec any) (any, error) { return newHeap(spec.(Spec)) },     //nolint:errcheck // the door's contract
 	HeapPeer:    func(seg any) (any, error) { return seg.(*Segment).heapPeer() }, //nolint:errcheck // the door's contract
 	HeapKill:    func(seg any) { seg.(*Segment).heapKill() },                     //nolint:errcheck // the door's contract

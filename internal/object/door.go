@@ -37,6 +37,9 @@ type Door struct {
 	// AwaitRepair waits until no segment that this process has open has a
 	// participant with that process id that is alive or not yet repaired.
 	AwaitRepair func(ctx context.Context, pid int) error
+	// Depart says that this process is about to end in good order, so that its
+	// end is no death where it holds nothing.
+	Depart func()
 	// Heap returns a new *shm.Segment on the Go heap, and one more participant
 	// of the segment of another one: for tests.
 	Heap     func(spec any) (any, error)

@@ -1,0 +1,25 @@
+package shm
+
+import (
+	"slices"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+)
+
+// depart announces that this process ends in good order: it does not count as
+// a death where it holds nothing. What it has open stays usable until the end,
+// so that goroutines that still run meet no closed handle; the rest is what
+// the end of any process brings.
+func depart() {
+	for _, a := range opened.all() {
+		m := a.pin()
+		if m == nil || a.slot == 0 {
+			continue
+		}
+		holds := slices.ContainsFunc(a.holds(), func(h Hold) bool { return h.Participant.Slot == int(a.slot) })
+		if !holds {
+			a.participants[a.slot-1].left.Store(1)
+		}
+		object.Unpin(m)
+	}
+}
