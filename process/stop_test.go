@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -75,11 +79,32 @@ func TestStopOfASuspendedChild(t *testing.T) {
 	cmd := waiting.Command("ctx")
 	cmd.Grace = 10 * time.Millisecond
 	child, _ := startReady(t, cmd)
-	if err := errors.Join(child.Signal(syscall.SIGSTOP), child.Stop()); err != nil {
+	suspend(t, child)
+	if err := child.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if e := exitOf(t, child.Wait(deadline(t))); e.Signal != syscall.SIGKILL {
 		t.Errorf("a suspended child: %+v", e)
+	}
+}
+
+// suspend returns when the system has stopped all of child.
+func suspend(t *testing.T, child *process.Child) {
+	t.Helper()
+	if err := child.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for ctx := deadline(t); ; runtime.Gosched() {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", child.PID()))
+		if err != nil || len(tasks) == 0 || ctx.Err() != nil {
+			t.Fatal("the child is not to be suspended: ", err, ctx.Err())
+		}
+		if !slices.ContainsFunc(tasks, func(name string) bool {
+			stat, err := os.ReadFile(name)
+			return err == nil && !strings.Contains(string(stat), ") T ")
+		}) {
+			return
+		}
 	}
 }
 
