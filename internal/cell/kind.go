@@ -142,4 +142,7 @@ func (c *AtomicCore) Check(func(slot uint32) bool) []error { return nil }
 func (c *AtomicCore) Holds(func(object.Hold) bool) {}
 
 // State is object.Core's.
-func (c *AtomicCore) State() string { return fmt.Sprintf("%#x", c.words.value.Load()) }
+func (c *AtomicCore) State() string {
+	x := c.words.value.Load()
+	return fmt.Sprintf("%d (%#x)", x, x)
+}

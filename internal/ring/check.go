@@ -234,7 +234,7 @@ func (r *Ring) Holds(yield func(object.Hold) bool) {
 
 // State implements object.Core.
 func (r *Ring) State() string {
-	text := fmt.Sprintf("%d of %d", r.Len(), r.n)
+	text := fmt.Sprintf("%d of %d, read to %d, written to %d", r.Len(), r.n, r.head.readPos.Load(), r.head.writePos.Load())
 	if r.head.closing.Load() != 0 {
 		text += ", shut down"
 	}
