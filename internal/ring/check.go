@@ -234,7 +234,10 @@ func (r *Ring) Holds(yield func(object.Hold) bool) {
 
 // State implements object.Core.
 func (r *Ring) State() string {
-	text := fmt.Sprintf("%d of %d, read to %d, written to %d", r.Len(), r.n, r.head.readPos.Load(), r.head.writePos.Load())
+	// For people: messages since the beginning, as far as the hints have come.
+	messages := func(pos uint64) uint64 { return pos>>lapShift*uint64(r.n) + uint64(indexOf(pos)) }
+	text := fmt.Sprintf("%d of %d, read to %d, written to %d",
+		r.Len(), r.n, messages(r.head.readPos.Load()), messages(r.head.writePos.Load()))
 	if r.head.closing.Load() != 0 {
 		text += ", shut down"
 	}
