@@ -7,7 +7,6 @@ import (
 	"github.com/shoal-ipc/shoal/internal/cell"
 	"github.com/shoal-ipc/shoal/internal/handle"
 	"github.com/shoal-ipc/shoal/internal/mem"
-	"github.com/shoal-ipc/shoal/internal/number"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -66,7 +65,7 @@ func openAtomic[T Number](ctx context.Context, seg *shm.Segment, name string, in
 		Init: func(r mem.Region, _ object.Shape) error {
 			p, err := mem.At[T](r, 0)
 			if err == nil {
-				number.Store(p, initial)
+				mem.StoreNumber(p, initial)
 			}
 			return err
 		},
@@ -104,8 +103,11 @@ func (a *Atomic[T]) UnmarshalText(text []byte) error {
 
 // Load returns the number.
 func (a *Atomic[T]) Load() T {
-	m := a.pinToRead()
-	x := number.Load(a.cell.Number)
+	m := pin(a.use)
+	if m == nil {
+		panic(errClosed())
+	}
+	x := mem.LoadNumber(a.cell.Number)
 	a.cell.Sync.Acquire()
 	a.unpin(m)
 	return x
@@ -113,31 +115,51 @@ func (a *Atomic[T]) Load() T {
 
 // Store sets the number to x.
 func (a *Atomic[T]) Store(x T) {
-	m := a.pinToWrite()
+	m := pin(a.rw)
+	if m == nil {
+		panic(a.unwritable())
+	}
 	a.cell.Sync.Release()
-	number.Store(a.cell.Number, x)
-	a.cell.Changed()
+	mem.StoreNumber(a.cell.Number, x)
+	if cell.Flagged(a.cell.Event) {
+		cell.Notify(a.cell.Event)
+	}
 	a.unpin(m)
 }
 
 // Add adds delta to the number and returns the new one.
 func (a *Atomic[T]) Add(delta T) T {
-	m := a.pinToWrite()
+	m := pin(a.rw)
+	if m == nil {
+		panic(a.unwritable())
+	}
 	a.cell.Sync.Release()
-	x := number.Add(a.cell.Number, delta)
+	var x T
+	if mem.IsFloat[T]() {
+		x = mem.AddFloat(a.cell.Number, delta)
+	} else {
+		x = mem.AddInteger(a.cell.Number, delta)
+	}
 	a.cell.Sync.Acquire()
-	a.cell.Changed()
+	if cell.Flagged(a.cell.Event) {
+		cell.Notify(a.cell.Event)
+	}
 	a.unpin(m)
 	return x
 }
 
 // Swap sets the number to x and returns the old one.
 func (a *Atomic[T]) Swap(x T) T {
-	m := a.pinToWrite()
+	m := pin(a.rw)
+	if m == nil {
+		panic(a.unwritable())
+	}
 	a.cell.Sync.Release()
-	old := number.Swap(a.cell.Number, x)
+	old := mem.SwapNumber(a.cell.Number, x)
 	a.cell.Sync.Acquire()
-	a.cell.Changed()
+	if cell.Flagged(a.cell.Event) {
+		cell.Notify(a.cell.Event)
+	}
 	a.unpin(m)
 	return old
 }
@@ -145,12 +167,15 @@ func (a *Atomic[T]) Swap(x T) T {
 // CompareAndSwap sets the number to new if it is old, and reports whether it was.
 // Floating-point numbers are compared bit by bit: NaN is NaN, and 0 is not -0.
 func (a *Atomic[T]) CompareAndSwap(old, new T) bool { //nolint:revive // as sync/atomic has it
-	m := a.pinToWrite()
+	m := pin(a.rw)
+	if m == nil {
+		panic(a.unwritable())
+	}
 	a.cell.Sync.Release()
-	swapped := number.CompareAndSwap(a.cell.Number, old, new)
+	swapped := mem.CompareAndSwapNumber(a.cell.Number, old, new)
 	a.cell.Sync.Acquire()
 	if swapped {
-		a.cell.Changed()
+		cell.Notify(a.cell.Event)
 	}
 	a.unpin(m)
 	return swapped
@@ -159,12 +184,15 @@ func (a *Atomic[T]) CompareAndSwap(old, new T) bool { //nolint:revive // as sync
 // And sets the number of a to the bits that it and mask have both, and returns
 // the old one.
 func And[T Integer](a *Atomic[T], mask T) T {
-	m := a.pinToWrite()
+	m := pin(a.rw)
+	if m == nil {
+		panic(a.unwritable())
+	}
 	a.cell.Sync.Release()
-	old := number.And(a.cell.Number, mask)
+	old := mem.AndNumber(a.cell.Number, mask)
 	a.cell.Sync.Acquire()
 	if old&mask != old {
-		a.cell.Changed()
+		cell.Notify(a.cell.Event)
 	}
 	a.unpin(m)
 	return old
@@ -172,12 +200,15 @@ func And[T Integer](a *Atomic[T], mask T) T {
 
 // Or sets the number of a to the bits that it or mask has, and returns the old one.
 func Or[T Integer](a *Atomic[T], mask T) T {
-	m := a.pinToWrite()
+	m := pin(a.rw)
+	if m == nil {
+		panic(a.unwritable())
+	}
 	a.cell.Sync.Release()
-	old := number.Or(a.cell.Number, mask)
+	old := mem.OrNumber(a.cell.Number, mask)
 	a.cell.Sync.Acquire()
 	if old|mask != old {
-		a.cell.Changed()
+		cell.Notify(a.cell.Event)
 	}
 	a.unpin(m)
 	return old
@@ -190,10 +221,7 @@ func Or[T Integer](a *Atomic[T], mask T) T {
 // milliseconds.
 func (a *Atomic[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 	var x T
-	if a.use == nil {
-		return x, errClosed()
-	}
-	m := a.use.Pin()
+	m := pin(a.use)
 	defer a.unpin(m)
 	changed := func() bool { return true }
 	for m != nil {
@@ -201,36 +229,17 @@ func (a *Atomic[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 			var none T
 			return none, wrapClosed(err)
 		}
-		x = number.Load(a.cell.Number)
+		x = mem.LoadNumber(a.cell.Number)
 		a.cell.Sync.Acquire()
 		if ok(x) {
 			return x, nil
 		}
-		changed = func() bool { return !number.Same(number.Load(a.cell.Number), x) }
+		changed = func() bool { return !mem.SameNumber(mem.LoadNumber(a.cell.Number), x) }
 	}
 	return x, errClosed()
 }
 
-// pinToRead begins an operation.
-func (a *Atomic[T]) pinToRead() *object.Mapping {
-	if a.use != nil {
-		if m := a.use.Pin(); m != nil {
-			return m
-		}
-	}
-	panic(errClosed())
-}
-
-// pinToWrite begins an operation that writes.
-func (a *Atomic[T]) pinToWrite() *object.Mapping {
-	if a.rw != nil {
-		if m := a.rw.Pin(); m != nil {
-			return m
-		}
-	}
-	panic(a.unwritable())
-}
-
+// unwritable says why nothing can be written.
 func (a *Atomic[T]) unwritable() error {
 	if a.use != nil && a.use.ReadOnly && !a.use.Closed() {
 		return errReadOnly()
@@ -242,4 +251,13 @@ func (a *Atomic[T]) unwritable() error {
 func (a *Atomic[T]) unpin(m *object.Mapping) {
 	object.Unpin(m)
 	runtime.KeepAlive(a)
+}
+
+// pin begins an operation: it returns nil if u was closed, or is nil as in a zero
+// handle.
+func pin(u *object.Use) *object.Mapping {
+	if u == nil {
+		return nil
+	}
+	return u.Pin()
 }

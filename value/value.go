@@ -100,7 +100,10 @@ const unmarshalWait = 10 * time.Second
 // and does not allocate. It panics after Segment.Close.
 func (v *Value[T]) Load() T {
 	var x T
-	m := v.pin()
+	m := pin(v.use)
+	if m == nil {
+		panic(errClosed())
+	}
 	cell.Load(v.cell, &x)
 	if v.layout.HasBools() {
 		v.layout.Normalize(mem.BytesOf(&x))
@@ -108,16 +111,6 @@ func (v *Value[T]) Load() T {
 	object.Unpin(m)
 	runtime.KeepAlive(v)
 	return x
-}
-
-// pin begins an operation that has no error result.
-func (v *Value[T]) pin() *object.Mapping {
-	if v.use != nil {
-		if m := v.use.Pin(); m != nil {
-			return m
-		}
-	}
-	panic(errClosed())
 }
 
 // Store publishes x. It waits while another goroutine or process stores or
@@ -185,11 +178,7 @@ func (v *Value[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 func (v *Value[T]) Watch(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		if v.use == nil {
-			yield(none, errClosed())
-			return
-		}
-		m := v.use.Pin()
+		m := pin(v.use)
 		defer object.Unpin(m)
 		defer runtime.KeepAlive(v)
 		var seen uint64

@@ -8,13 +8,13 @@ import (
 )
 
 // Atomic is this process's side of an atomic. Whoever changes Number then calls
-// Changed; these two are all that death can come between:
+// Notify if the event is Flagged; these two are all that death can come between:
 //
 //	dies after                survivors see       outcome
 //	the change                flag, if they wait  repair wakes them
 //	clearing flag             sticky              repair wakes them
 type Atomic[T any] struct {
-	Number  *T // reached by package number only
+	Number  *T // reached by mem.LoadNumber and its siblings only
 	Event   *satomic.Uint32
 	Sync    *race.Token
 	Watcher *Watcher
@@ -39,11 +39,4 @@ func OpenAtomic[T any](obj *object.Object) (Atomic[T], error) {
 		Sync:    obj.Sync,
 		Watcher: NewWatcher(obj, &core.words.event),
 	}, nil
-}
-
-// Changed wakes those who wait for a change.
-func (a *Atomic[T]) Changed() {
-	if a.Event.Load()&eventFlag != 0 {
-		Notify(a.Event)
-	}
 }

@@ -36,6 +36,9 @@ func register(e *satomic.Uint32) uint32 {
 	}
 }
 
+// Flagged reports whether somebody waits for a change.
+func Flagged(e *satomic.Uint32) bool { return e.Load()&eventFlag != 0 } // pairs with: cell.event.flag (register)
+
 // Notify wakes everybody who waits for a change, if anybody does. It is called
 // after the change.
 func Notify(e *satomic.Uint32) {

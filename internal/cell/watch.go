@@ -28,8 +28,9 @@ type Watcher struct {
 // NewWatcher returns the place to wait for changes of obj that event announces:
 // the same one for every handle of this process.
 func NewWatcher(obj *object.Object, event *satomic.Uint32) *Watcher {
+	point := obj.Point(event)
 	w, ok := obj.Local("cell.watcher", func() any {
-		return &Watcher{event: event, point: obj.Point(event), leader: make(chan struct{}, 1), news: make(chan struct{})}
+		return &Watcher{event: event, point: point, leader: make(chan struct{}, 1), news: make(chan struct{})}
 	}).(*Watcher)
 	if !ok {
 		panic("cell: another package took the watcher's place")

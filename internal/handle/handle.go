@@ -96,8 +96,11 @@ func UseOf(h *Handle) *object.Use { return h.use }
 // Err translates the error of an algorithm on h's object into the one that the
 // public API documents: *mem.Corruption gets names and becomes *shm.CorruptError.
 func Err(h *Handle, err error) error {
+	if err == nil {
+		return nil // and nothing is allocated
+	}
 	var c *mem.Corruption
-	if err == nil || !errors.As(err, &c) {
+	if !errors.As(err, &c) {
 		return err
 	}
 	e := &shm.CorruptError{Field: c.Field, Offset: c.Offset, Got: c.Got, Want: c.Want}
