@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/shoal-ipc/shoal/internal/mem"
@@ -234,12 +235,32 @@ func (r *Ring) Holds(yield func(object.Hold) bool) {
 
 // State implements object.Core.
 func (r *Ring) State() string {
-	// For people: messages since the beginning, as far as the hints have come.
-	messages := func(pos uint64) uint64 { return pos>>lapShift*uint64(r.n) + uint64(indexOf(pos)) }
-	text := fmt.Sprintf("%d of %d, read to %d, written to %d",
-		r.Len(), r.n, messages(r.head.readPos.Load()), messages(r.head.writePos.Load()))
+	read, written := r.positions()
+	text := fmt.Sprintf("%d of %d, reading at %d, writing at %d", r.Len(), r.n, read, written)
 	if r.head.closing.Load() != 0 {
 		text += ", shut down"
 	}
 	return text
+}
+
+// positions returns, counted in messages for people, where the oldest message
+// lies that nobody has taken, and where the next one will.
+func (r *Ring) positions() (read, written uint64) {
+	written = math.MaxUint64
+	read = written
+	for i := range r.n {
+		x := r.slots.At(i).word.Load()
+		at := lapOf(x)>>lapShift*uint64(r.n) + uint64(i)
+		next := at
+		switch stateOf(x) {
+		case free:
+		case full, writing, late:
+			read = min(read, at)
+			fallthrough
+		default:
+			next += uint64(r.n)
+		}
+		written = min(written, next)
+	}
+	return min(read, written), written
 }
