@@ -10,20 +10,22 @@ import (
 	"github.com/shoal-ipc/shoal/internal/robust"
 )
 
-// ByID returns the kind with that number, or nil. The numbers are part of the
-// layout and never used again for another kind.
+// table has the kinds at their numbers, which are part of the layout and never
+// used again for another kind.
+//
+//nolint:gochecknoglobals // a constant table
+var table = [...]*object.Kind{
+	1:  cell.Kind(),
+	2:  cell.AtomicKind(),
+	5:  robust.Kind(),
+	11: permit.Kind(),
+	12: ring.Kind(),
+}
+
+// ByID returns the kind with that number, or nil.
 func ByID(id uint32) *object.Kind {
-	switch id {
-	case 1:
-		return cell.Kind()
-	case 2:
-		return cell.AtomicKind()
-	case 5:
-		return robust.Kind()
-	case 11:
-		return permit.Kind()
-	case 12:
-		return ring.Kind()
+	if id >= uint32(len(table)) {
+		return nil
 	}
-	return nil
+	return table[id]
 }
