@@ -114,7 +114,7 @@ func (p *Port) Join(ctx context.Context) error {
 	if try() == nil {
 		return nil
 	}
-	return p.await(ctx, p.idle, &p.head.idle, wait.Slice, try)
+	return p.await(ctx, p.idle, &p.head.idle, p.slice, try)
 }
 
 // Len returns the number of messages that nobody has taken.

@@ -1,6 +1,9 @@
 package ring
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // SetLap makes an empty queue one whose positions are at a lap, for tests of
 // what happens when laps wrap.
@@ -63,3 +66,10 @@ func (r *Ring) AtRest() error {
 	}
 	return nil
 }
+
+// NoSlices makes the waits of p sleep until they are woken, so that a test in
+// which a wake-up is lost hangs.
+func (p *Port) NoSlices() { p.slice = time.Hour }
+
+// Done is what Join waits for.
+func (r *Ring) Done() (done, sure bool) { return r.done() }

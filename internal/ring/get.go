@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/shoal-ipc/shoal/internal/mem"
-	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
 // Message is a message that this process takes or holds. The zero Message is none.
@@ -48,7 +47,7 @@ func (p *Port) take(ctx context.Context, state uint64) (Message, error) {
 }
 
 func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error) {
-	err = p.await(ctx, p.notEmpty, &p.head.notEmpty, wait.Slice, func() error {
+	err = p.await(ctx, p.notEmpty, &p.head.notEmpty, p.slice, func() error {
 		var err error
 		m, err = p.tryTake(state)
 		return err

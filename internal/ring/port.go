@@ -26,6 +26,8 @@ type Port struct {
 	sync *race.Token
 	me   uint32
 	spsc bool
+	// slice is how long a wait sleeps before it looks again by itself.
+	slice time.Duration
 
 	notEmpty, notFull, space, idle *wait.Point
 
@@ -52,6 +54,7 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 		sync:     obj.Sync,
 		me:       use.Slot,
 		spsc:     r.spec.Mode == SPSC,
+		slice:    wait.Slice,
 		notEmpty: obj.Point(&r.head.notEmpty.word),
 		notFull:  obj.Point(&r.head.notFull.word),
 		space:    obj.Point(&r.head.space.word),

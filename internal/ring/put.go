@@ -36,7 +36,7 @@ func (p *Port) Claim(ctx context.Context) (Claim, error) {
 }
 
 func (p *Port) claimWait(ctx context.Context, state, tries uint64) (c Claim, err error) {
-	err = p.await(ctx, p.notFull, &p.head.notFull, wait.Slice, func() error {
+	err = p.await(ctx, p.notFull, &p.head.notFull, p.slice, func() error {
 		var err error
 		c, err = p.tryClaim(state, tries)
 		return err

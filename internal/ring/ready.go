@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/shoal-ipc/shoal/internal/object"
-	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
 // Ready returns a channel that yields when a message may be there. It is closed
@@ -47,7 +46,7 @@ func (p *Port) awaitTakeable() bool {
 	}
 	err := try()
 	if err == ErrEmpty || err == errAgain {
-		err = p.await(context.Background(), p.notEmpty, &p.head.notEmpty, wait.Slice, try)
+		err = p.await(context.Background(), p.notEmpty, &p.head.notEmpty, p.slice, try)
 	}
 	// Nothing was taken: if a wake-up came, it belongs to somebody else too.
 	p.head.notEmpty.signal(1)
