@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
+	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
 // Word is a word of shared memory that is watched, with the value at which there
@@ -42,18 +43,24 @@ const (
 
 // registry holds the watchers of this process.
 type registry struct {
+	audit    time.Duration // between looks for no reason
 	mu       sync.Mutex
 	watchers []*watcher
 }
 
 //nolint:gochecknoglobals // segments of one process share its watchers, which are threads
-var theRegistry registry
+var theRegistry = sync.OnceValue(func() *registry {
+	if have := sys.Probe(); !have.FutexWaitv || !have.RobustList {
+		return &registry{audit: pollInterval}
+	}
+	return &registry{audit: auditInterval}
+})
 
 // Watch has w watched until stop is called. stop wakes the watcher and waits
 // until it uses no word of w any more, which is at once; it does not wait for a
 // Look that runs, but none begins afterwards. It may be called again, also by
 // Look, but not by Words.
-func Watch(w Watched) (stop func()) { return theRegistry.watch(w) }
+func Watch(w Watched) (stop func()) { return theRegistry().watch(w) }
 
 func (r *registry) watch(w Watched) (stop func()) {
 	e := &entry{watched: w}
@@ -64,7 +71,7 @@ func (r *registry) watch(w Watched) (stop func()) {
 			return func() { x.remove(e) }
 		}
 	}
-	x := newWatcher()
+	x := newWatcher(r.audit)
 	x.add(e)
 	r.watchers = append(r.watchers, x)
 	go x.run(r)

@@ -22,11 +22,14 @@ type watcher struct {
 	mu      sync.Mutex
 	awake   sync.Cond // signalled when asleep becomes false
 	asleep  bool      // the watcher may use the words that it collected, without mu
+	sleeps  uint64    // how often asleep became true
 	round   uint64    // how often it was asleep
 	entries []*entry
 
-	words []Word            // the watcher's own
-	sleep []sys.FutexWaiter // likewise
+	// The watcher's own.
+	words  []Word
+	differ []Word
+	sleep  []sys.FutexWaiter
 }
 
 // entry is the state of one Watched, guarded by the watcher's mu.
@@ -34,9 +37,9 @@ type entry struct {
 	watched Watched
 	looking bool          // Look runs, or is about to
 	audit   time.Time     // when to look for no reason
-	again   time.Time     // not to look before, if a word still differs
-	backoff time.Duration // the last time between looks at a word that stays different
-	fresh   bool          // every word was as wanted since the last look
+	differ  []Word        // the words that were not as wanted when Look began, with what they were
+	again   time.Time     // not to look before, if just these still are so
+	backoff time.Duration // the next time between looks at words that stay so
 	stopped bool
 }
 
@@ -53,7 +56,6 @@ func (w *watcher) add(e *entry) bool {
 	if len(w.entries) >= watchedEach {
 		return false
 	}
-	e.fresh = true
 	e.audit = w.nextAudit(time.Now())
 	w.entries = append(w.entries, e)
 	w.call()
@@ -127,6 +129,7 @@ func (w *watcher) collect() (limit time.Duration, busy bool) {
 		}
 	}
 	w.asleep = len(w.entries) > 0
+	w.sleeps++
 	return limit, w.asleep
 }
 
@@ -141,39 +144,37 @@ func (w *watcher) examine(e *entry, now time.Time) time.Duration {
 		return 0
 	}
 	due := e.audit.Sub(now)
-	w.words = e.watched.Words(w.words[:0])
-	if len(w.words) > wordsEach {
-		w.words = w.words[:wordsEach]
-	}
-	differ := false
 	begin := len(w.sleep)
-	for _, x := range w.words {
-		if got := x.Addr.Load(); got != x.Want || Marked(got) {
-			differ = true
-			continue
-		}
-		w.sleep = append(w.sleep, sys.FutexWaiter{Word: satomic.Ptr(x.Addr), Want: x.Want})
-	}
-	if !differ {
-		e.fresh, e.backoff = true, 0
+	w.gather(e)
+	if len(w.differ) == 0 {
+		e.differ, e.backoff = e.differ[:0], 0
 		return due
 	}
-	if !e.fresh && now.Before(e.again) {
+	if !slices.Equal(w.differ, e.differ) {
+		e.differ, e.backoff = append(e.differ[:0], w.differ...), 0
+	} else if now.Before(e.again) {
 		return min(due, e.again.Sub(now))
 	}
 	w.sleep = w.sleep[:begin]
-	w.passOn()
+	// The kernel woke only one of those who sleep on a word that it marked.
+	for _, x := range w.differ {
+		sys.FutexWake(satomic.Ptr(x.Addr), everyone)
+	}
 	w.look(e)
 	return 0
 }
 
-// passOn wakes the others that sleep on the words that differ: the kernel woke
-// only one when it marked them.
-func (w *watcher) passOn() {
-	for _, x := range w.words {
+// gather puts the words of e that are as wanted into sleep, and the others, with
+// what they are, into differ.
+func (w *watcher) gather(e *entry) {
+	w.words = e.watched.Words(w.words[:0])
+	w.differ = w.differ[:0]
+	for _, x := range w.words[:min(len(w.words), wordsEach)] {
 		if got := x.Addr.Load(); got != x.Want || Marked(got) {
-			sys.FutexWake(satomic.Ptr(x.Addr), everyone)
+			w.differ = append(w.differ, Word{Addr: x.Addr, Want: got})
+			continue
 		}
+		w.sleep = append(w.sleep, sys.FutexWaiter{Word: satomic.Ptr(x.Addr), Want: x.Want})
 	}
 }
 
@@ -195,7 +196,6 @@ func (w *watcher) look(e *entry) {
 		e.audit = w.nextAudit(now)
 		e.again = now.Add(e.backoff)
 		e.backoff = min(max(2*e.backoff, shortestBackoff), longestBackoff)
-		e.fresh = false
 		w.call()
 	}()
 }

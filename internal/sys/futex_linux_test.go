@@ -152,21 +152,23 @@ func TestFutexWaitvWoken(t *testing.T) {
 // other, which is why both are named.
 func TestFutexWaitvKinds(t *testing.T) {
 	needWaitv(t)
-	var word uint32
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i, err := -1, error(nil); i < 0 && err == nil; {
-			i, err = sys.FutexWaitv([]sys.FutexWaiter{{Word: &word, Private: true}}, time.Minute)
-		}
-	}()
-	for range 1000 {
-		if sys.FutexWake(&word, 1) != 0 {
-			t.Fatal("a shared wake woke a private sleeper")
-		}
+	for range 50 {
+		var word uint32
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i, err := -1, error(nil); i < 0 && err == nil; {
+				i, err = sys.FutexWaitv([]sys.FutexWaiter{{Word: &word, Private: true}}, time.Minute)
+			}
+		}()
+		wakeOne(t, func() int {
+			if sys.FutexWake(&word, 1) != 0 {
+				t.Fatal("a shared wake woke a private sleeper")
+			}
+			return sys.FutexWakePrivate(&word, 1)
+		})
+		<-done
 	}
-	wakeOne(t, func() int { return sys.FutexWakePrivate(&word, 1) })
-	<-done
 }
 
 // TestFutexWaitvStack sleeps on a word of a stack that grows before.
