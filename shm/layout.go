@@ -179,6 +179,12 @@ type death struct {
 	held     [deathHolds]deathHold
 }
 
+// deathHold is one thing that a dead participant held.
+//
+//	offset size field meaning
+//	0 64 name name of the object, zero-padded
+//	64 4 what what was held: 1 lock, 2 permit, and so on in the order of whats; 0 other
+//	68 4 count how many
 type deathHold struct {
 	_     structs.HostLayout
 	name  [objectMax / 8]satomic.Uint64
