@@ -9,6 +9,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
+	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
 // watchdog bounds waits that end at once unless something is broken.
@@ -50,12 +51,23 @@ type party struct {
 func (w *world) join(slot uint32) *party {
 	w.t.Helper()
 	use := object.NewUse(&object.Mapping{Region: w.region}, slot, nil)
+	use.Board = make([]satomic.Uint32, 4)
 	obj := &object.Object{Name: "s", Kind: permit.Kind(), Shape: w.shape, Region: w.region}
 	s, err := permit.New(use, obj)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return &party{s, use, obj}
+}
+
+// asleep reports whether a goroutine of p sleeps.
+func (p *party) asleep() bool {
+	for i := range p.use.Board {
+		if p.use.Board[i].Load() != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // handle returns another handle of the same participant.

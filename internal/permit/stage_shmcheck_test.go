@@ -1,0 +1,209 @@
+//go:build shmcheck
+
+package permit_test
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/satomic"
+)
+
+// mortal is a process that stops for ever at one of its steps, as one does that
+// is killed: all its goroutines stop, and no deferred call of them runs.
+type mortal struct {
+	left    atomic.Int64 // steps until it dies
+	dead    chan struct{}
+	running sync.Map // goroutine: whether it has stopped
+	ended   chan error
+	started int
+}
+
+func newMortal(steps int) *mortal {
+	m := &mortal{dead: make(chan struct{}), ended: make(chan error, 8)}
+	m.left.Store(int64(steps))
+	return m
+}
+
+func (m *mortal) step() {
+	if m.left.Add(-1) == 0 {
+		close(m.dead)
+	}
+	select {
+	case <-m.dead:
+		m.running.Store(goroutine(), true)
+		select {}
+	default:
+	}
+}
+
+// mortals tells whose steps are whose.
+type mortals struct{ byGoroutine sync.Map }
+
+func (all *mortals) step() {
+	if m, ok := all.byGoroutine.Load(goroutine()); ok {
+		m.(*mortal).step()
+	}
+}
+
+// start runs f as a goroutine of m.
+func (all *mortals) start(m *mortal, f func() error) {
+	m.started++
+	begun := make(chan struct{})
+	go func() {
+		id := goroutine()
+		m.running.Store(id, false)
+		all.byGoroutine.Store(id, m)
+		close(begun)
+		err := f()
+		all.byGoroutine.Delete(id)
+		m.running.Delete(id)
+		m.ended <- err
+	}()
+	<-begun
+}
+
+// over reports whether m is dead, or has ended.
+func (m *mortal) over() bool {
+	select {
+	case <-m.dead:
+		return true
+	default:
+		return len(m.ended) == m.started
+	}
+}
+
+// killed waits for the end of m and reports whether it died.
+func (m *mortal) killed(t testing.TB) bool {
+	t.Helper()
+	until(t, "the victim ends", m.over)
+	select {
+	case <-m.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+func goroutine() int64 {
+	buf := make([]byte, 64)
+	buf = buf[:runtime.Stack(buf, false)]
+	id, _, _ := bytes.Cut(bytes.TrimPrefix(buf, []byte("goroutine ")), []byte(" "))
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// stage is the world of one scene: a and c survive, b is the victim, d another
+// that may die.
+type stage struct {
+	*world
+	mortals
+	a, b, c, d *party
+	victim     *mortal
+	ctx        context.Context
+	cancel     func()
+	waiting    []<-chan error
+	held       map[*party]int
+}
+
+func newStage(t testing.TB, kind, permits int) *stage {
+	s := &stage{world: newWorld(t, kind, permits, 4)}
+	s.a, s.b, s.c, s.d = s.join(1), s.join(2), s.join(3), s.join(4)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.held = map[*party]int{}
+	satomic.SetHook(s.step)
+	return s
+}
+
+// holds has p acquire n permits, until the end if it lives so long.
+func (s *stage) holds(p *party, n int) {
+	s.t.Helper()
+	mustAcquire(s.t, p, n)
+	s.held[p] += n
+}
+
+// returns has p release n of those.
+func (s *stage) returns(p *party, n int) {
+	s.t.Helper()
+	s.held[p] -= n
+	mustRelease(s.t, p, n)
+}
+
+// waits has p acquire n permits and return them, and returns when it sleeps.
+func (s *stage) waits(p *party, n int) {
+	done := make(chan error, 1)
+	go func() {
+		err := p.Acquire(context.Background(), n)
+		if err == nil {
+			err = p.Release(n)
+		}
+		done <- err
+	}()
+	until(s.t, "the waiter sleeps", func() bool { return p.asleep() || len(done) != 0 })
+	s.waiting = append(s.waiting, done)
+}
+
+// victimSleeps returns when the victim sleeps, or is over.
+func (s *stage) victimSleeps() {
+	until(s.t, "the victim sleeps", func() bool { return s.victim.over() || s.b.asleep() })
+}
+
+// bury repairs the death of p; the first repairer dies at its own step steps, and
+// bury reports whether it did.
+func (s *stage) bury(p *party, steps int) bool {
+	s.dead[p.use.Slot] = true
+	repairer := newMortal(steps)
+	s.start(repairer, func() error {
+		s.core.Repair(object.Dead{Slot: p.use.Slot})
+		s.core.Repair(object.Dead{Slot: p.use.Slot, Exited: true})
+		return nil
+	})
+	died := repairer.killed(s.t)
+	s.repair(p.use.Slot)
+	return died
+}
+
+// stop waits until the sleeping goroutines of the dead m, whose side is p, are
+// gone: those of a dead process leave the kernel at once.
+func (s *stage) stop(m *mortal, p *party) {
+	until(s.t, "the dead have left the kernel", func() bool {
+		asleep := false
+		m.running.Range(func(_, stopped any) bool {
+			asleep = asleep || stopped == false
+			return true
+		})
+		if asleep && p.asleep() {
+			s.core.WakeSleepers()
+			return false
+		}
+		return true
+	})
+}
+
+// settle lets everybody finish who lives.
+func (s *stage) settle() {
+	s.t.Helper()
+	if !s.dead[2] {
+		s.held[s.b] = s.b.Held()
+	}
+	for p, n := range s.held {
+		if n > 0 && !s.dead[p.use.Slot] {
+			mustRelease(s.t, p, n)
+		}
+	}
+	for _, done := range s.waiting {
+		if err := result(s.t, "a survivor's Acquire", done); err != nil {
+			s.t.Error(err)
+		}
+	}
+	s.cancel()
+}
