@@ -44,6 +44,7 @@ type attachment struct {
 type openObject struct {
 	generation uint32
 	object     weak.Pointer[object.Object]
+	dropped    *atomic.Bool // set once no handle refers to it
 }
 
 // use is one opening of a segment.
@@ -257,8 +258,12 @@ func (a *attachment) localObject(r record, region mem.Region) *object.Object {
 	if a.view.backend != backendHeap {
 		obj.Sync = new(race.Token)
 	}
-	a.objects[r.index] = openObject{r.generation, weak.Make(obj)}
-	runtime.AddCleanup(obj, func(a *attachment) { go a.sweep() }, a)
+	o := openObject{r.generation, weak.Make(obj), new(atomic.Bool)}
+	a.objects[r.index] = o
+	runtime.AddCleanup(obj, func(dropped *atomic.Bool) {
+		dropped.Store(true)
+		go a.sweep()
+	}, o.dropped)
 	return obj
 }
 
@@ -284,5 +289,5 @@ func (a *attachment) alive(entry int, generation uint32) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o, ok := a.objects[entry]
-	return ok && o.generation == generation && o.object.Value() != nil
+	return ok && o.generation == generation && !o.dropped.Load()
 }

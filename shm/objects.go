@@ -129,10 +129,12 @@ func (a *attachment) create(ctx context.Context, req object.Request) (obj *objec
 		return nil, &SpaceError{Segment: a.label, Object: req.Name, Need: region, Free: a.maxSize, Limit: "MaxSize"}
 	}
 	err = a.locked(ctx, func() error { return a.createLocked(&b) })
-	var space *SpaceError
-	if errors.As(err, &space) && a.sweepable() {
-		// Removed objects whose handles were dropped, but not collected yet, may have the room.
+	// Removed objects whose handles were dropped, but not collected yet, may have the room.
+	for pause := firstPause; errors.Is(err, ErrNoSpace) && a.sweepable() && pause < lastPause; pause *= 2 {
 		runtime.GC()
+		if err := rest(ctx, pause); err != nil {
+			return nil, err
+		}
 		a.sweep()
 		err = a.locked(ctx, func() error { return a.createLocked(&b) })
 	}

@@ -25,43 +25,43 @@ const patience = time.Minute
 // corrupt, and for each thing of it that the test's own process still holds
 // then (a mutex, permits, a delivery, …). A test may close it earlier. If the
 // segment cannot be made the test fails at once.
-func Segment(t testing.TB, spec shm.Spec) *shm.Segment {
-	t.Helper()
-	seg, err := shm.Create(t.Context(), "test", spec, &shm.Options{Dir: t.TempDir()})
+func Segment(tb testing.TB, spec shm.Spec) *shm.Segment {
+	tb.Helper()
+	seg, err := shm.Create(tb.Context(), "test", spec, &shm.Options{Dir: tb.TempDir()})
 	if err != nil {
-		t.Fatalf("shmtest: %v", err)
+		tb.Fatalf("shmtest: %v", err)
 	}
-	t.Cleanup(func() {
-		t.Helper()
-		finish(t, seg)
+	tb.Cleanup(func() {
+		tb.Helper()
+		finish(tb, seg)
 	})
 	return seg
 }
 
 // finish checks and closes seg.
-func finish(t testing.TB, seg *shm.Segment) {
-	t.Helper()
+func finish(tb testing.TB, seg *shm.Segment) {
+	tb.Helper()
 	holds, err := seg.Holds()
 	if errors.Is(err, fs.ErrClosed) {
 		return // the test has closed it, which gives back what it held
 	}
 	if err != nil {
-		t.Errorf("shmtest: %v", err)
+		tb.Errorf("shmtest: %v", err)
 	}
 	for _, h := range holds {
 		switch {
 		case h.Participant.PID != os.Getpid() || !h.Participant.Alive:
 		case h.Waiting:
-			t.Errorf("shmtest: the test still waits for %s %q", h.Kind, h.Object)
+			tb.Errorf("shmtest: the test still waits for %s %q", h.Kind, h.Object)
 		default:
-			t.Errorf("shmtest: the test still holds %d %s of %q", h.Count, h.Kind, h.Object)
+			tb.Errorf("shmtest: the test still holds %d %s of %q", h.Count, h.Kind, h.Object)
 		}
 	}
 	if err := seg.Check(); err != nil {
-		t.Errorf("shmtest: %v", err)
+		tb.Errorf("shmtest: %v", err)
 	}
 	if err := seg.Close(); err != nil {
-		t.Errorf("shmtest: %v", err)
+		tb.Errorf("shmtest: %v", err)
 	}
 }
 
@@ -69,20 +69,20 @@ func finish(t testing.TB, seg *shm.Segment) {
 // has been repaired in every segment that this process has open. It does the
 // second also for a child that has ended by itself. The test fails at once if
 // that does not happen within a minute.
-func Kill(t testing.TB, child *process.Child) {
-	t.Helper()
+func Kill(tb testing.TB, child *process.Child) {
+	tb.Helper()
 	if err := child.Kill(); err != nil {
-		t.Fatalf("shmtest: %v", err)
+		tb.Fatalf("shmtest: %v", err)
 	}
 	// Also in a test that is over and cleans up, so not its own ctx.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 	defer cancel()
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
-		t.Fatalf("shmtest: %s (pid %d) does not end", child.Name(), child.PID())
+		tb.Fatalf("shmtest: %s (pid %d) does not end", child.Name(), child.PID())
 	}
 	if err := object.Inside().AwaitRepair(ctx, child.PID()); err != nil {
-		t.Fatalf("shmtest: what %s (pid %d) held is not repaired: %v", child.Name(), child.PID(), err)
+		tb.Fatalf("shmtest: what %s (pid %d) held is not repaired: %v", child.Name(), child.PID(), err)
 	}
 }

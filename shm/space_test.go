@@ -1,0 +1,247 @@
+package shm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/shm"
+)
+
+// blockRequest is for an object of n bytes.
+func blockRequest(name string, n int64) object.Request {
+	req := mutexRequest(name)
+	kind := *req.Kind
+	kind.Size = func(object.Shape) (int64, error) { return n, nil }
+	req.Kind = &kind
+	return req
+}
+
+func TestGrowth(t *testing.T) {
+	forEachBackend(t, shm.Spec{Size: 1 << 20, MaxSize: 16 << 20}, func(t *testing.T, seg *shm.Segment) {
+		ctx := context.Background()
+		var addr []object.Object
+		for i := range 3 {
+			_, obj, err := object.Inside().Create(ctx, seg, blockRequest(fmt.Sprint(i), 4<<20))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := obj.Region.Bytes(0, 4<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[len(b)-1] = byte(i) // the last page is there
+			addr = append(addr, object.Object{Region: obj.Region})
+		}
+		for i := range addr {
+			if b, _ := addr[i].Region.Bytes(0, 4<<20); b[len(b)-1] != byte(i) {
+				t.Errorf("object %d moved or was overwritten", i)
+			}
+		}
+		_, _, err := object.Inside().Create(ctx, seg, blockRequest("big", 8<<20))
+		var space *shm.SpaceError
+		if !errors.As(err, &space) || space.Object != "big" || space.Limit != "MaxSize" || space.Need < 8<<20 {
+			t.Errorf("beyond MaxSize: %v", err)
+		}
+		st, err := seg.Stat()
+		if err != nil || st.Size > 16<<20 || st.Used < 12<<20 {
+			t.Errorf("stat %+v, %v", st, err)
+		}
+	})
+}
+
+func TestRemovedSpaceIsUsedAgain(t *testing.T) {
+	forEachBackend(t, shm.Spec{Size: 1 << 20, MaxSize: 8 << 20}, func(t *testing.T, seg *shm.Segment) {
+		ctx := context.Background()
+		for i := range 20 {
+			if _, _, err := object.Inside().Create(ctx, seg, blockRequest("x", 5<<20)); err != nil {
+				t.Fatalf("round %d: %v", i, err)
+			}
+			if err := seg.Remove(ctx, "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := seg.Remove(ctx, "x"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("second remove: %v", err)
+		}
+		// What a handle refers to is not used again.
+		_, obj, err := object.Inside().Create(ctx, seg, blockRequest("y", 5<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seg.Remove(ctx, "y"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := object.Inside().Create(ctx, seg, blockRequest("z", 5<<20)); !errors.Is(err, shm.ErrNoSpace) {
+			t.Errorf("memory of a removed object that is still open was used again: %v", err)
+		}
+		runtime.KeepAlive(obj)
+	})
+}
+
+func TestNewMemoryIsZero(t *testing.T) {
+	forEachBackend(t, shm.Spec{Size: 1 << 20, MaxSize: 8 << 20}, func(t *testing.T, seg *shm.Segment) {
+		ctx := context.Background()
+		for range 5 {
+			_, obj, err := object.Inside().Create(ctx, seg, blockRequest("x", 5<<20))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := obj.Region.Bytes(0, 5<<20)
+			for i := range b {
+				if b[i] != 0 {
+					t.Fatalf("byte %d is %d", i, b[i])
+				}
+				b[i] = 0xaa
+			}
+			clear(b[:64]) // the mutex, for Check
+			if err := seg.Remove(ctx, "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestDirectoryFull(t *testing.T) {
+	ctx := context.Background()
+	seg := anonymous()
+	defer seg.Close()
+	for i := range 1024 {
+		createMutex(t, seg, fmt.Sprint("m", i))
+	}
+	_, _, err := object.Inside().Create(ctx, seg, mutexRequest("one-more"))
+	var space *shm.SpaceError
+	if !errors.As(err, &space) || space.Limit != "directory entries" {
+		t.Errorf("full directory: %v", err)
+	}
+	check(t, seg)
+}
+
+func TestParticipantsFull(t *testing.T) {
+	opts := &shm.Options{Dir: t.TempDir()}
+	seg, err := shm.Create(context.Background(), "s", shm.Spec{Participants: 2}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	one := start(t, childOpens, opts.Dir, "s")
+	if s := one.line(); s != "<nil>" {
+		t.Fatal(s)
+	}
+	two := start(t, childOpens, opts.Dir, "s")
+	if s := two.line(); s != `shm: open "s": shm: no space for segment "s": need 1, have 0 (limit: participants)` {
+		t.Error(s)
+	}
+	one.kill()
+	three := start(t, childOpens, opts.Dir, "s")
+	if s := three.line(); s != "<nil>" {
+		t.Errorf("the slot of a dead participant was not given back: %s", s)
+	}
+}
+
+var childFillsUp = registerChild("fills up", func(args []string) {
+	// A limit on file sizes stands in for a full file system: both fail in fallocate.
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 2 << 20, Max: 2 << 20}); err != nil {
+		say("skip", err)
+		return
+	}
+	ctx := context.Background()
+	opts := &shm.Options{Dir: args[0]}
+	_, err := shm.Create(ctx, "big", shm.Spec{Size: 4 << 20}, opts)
+	say(errors.Is(err, shm.ErrNoSpace), err)
+	seg, err := shm.Create(ctx, "small", shm.Spec{}, opts)
+	if err != nil {
+		say(err)
+		return
+	}
+	_, _, err = object.Inside().Create(ctx, seg, blockRequest("x", 4<<20))
+	say(errors.Is(err, shm.ErrNoSpace), err)
+	_, _, err = object.Inside().Create(ctx, seg, blockRequest("x", 1<<10))
+	say(err, seg.Check(), seg.Close())
+})
+
+func TestFullFileSystem(t *testing.T) {
+	dir := t.TempDir()
+	c := start(t, childFillsUp, dir)
+	first := c.line()
+	if len(first) > 4 && first[:4] == "skip" {
+		t.Skip(first)
+	}
+	t.Log(first)
+	if first[:4] != "true" {
+		t.Errorf("create: %s", first)
+	}
+	if s := c.line(); s[:4] != "true" {
+		t.Errorf("grow: %s", s)
+	}
+	if s := c.line(); s != "<nil> <nil> <nil>" {
+		t.Errorf("afterwards: %s", s)
+	}
+	c.wait()
+	if files, _ := os.ReadDir(dir); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
+func TestConcurrentOpens(t *testing.T) {
+	ctx := context.Background()
+	opts := &shm.Options{Dir: t.TempDir()}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				seg, err := shm.OpenOrCreate(ctx, "s", shm.Spec{}, opts)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, _, err := object.Inside().OpenOrCreate(ctx, seg, mutexRequest("m")); err != nil {
+					t.Error(err)
+				}
+				if err := seg.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if files, _ := filepath.Glob(filepath.Join(opts.Dir, "*")); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
+// TestStoppedIsAlive: a stopped process is not dead, and nobody waits for it.
+func TestStoppedIsAlive(t *testing.T) {
+	ctx := context.Background()
+	opts := &shm.Options{Dir: t.TempDir()}
+	seg := create(ctx, "s", opts)
+	defer seg.Close()
+	createMutex(t, seg, "m")
+	c := start(t, childHolds, opts.Dir, "s")
+	if s := c.line(); s != "locked" {
+		t.Fatal(s)
+	}
+	if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ps, err := seg.Participants()
+	if err != nil || len(ps) != 2 || !ps[1].Alive {
+		t.Errorf("participants: %v, %v", ps, err)
+	}
+	if hs, err := seg.Holds(); err != nil || len(hs) != 1 {
+		t.Errorf("holds: %v, %v", hs, err)
+	}
+	createMutex(t, seg, "other")
+	check(t, seg)
+	if err := c.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
