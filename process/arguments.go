@@ -30,8 +30,7 @@ func (p *parcel) close() {
 // codecFor returns the codec of arguments of type A.
 func codecFor[A any]() (*codec.Codec[A], error) {
 	c, err := codec.For[A](fileType())
-	var e *mem.LayoutError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mem.LayoutError](err); ok {
 		return nil, &shm.TypeError{Type: e.Type, Path: e.Path, Reason: e.Reason}
 	}
 	return c, err

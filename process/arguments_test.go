@@ -1,3 +1,5 @@
+//go:build linux
+
 package process_test
 
 import (
@@ -99,7 +101,7 @@ func TestHugeArguments(t *testing.T) {
 	for i := range b.Numbers {
 		b.Numbers[i] = int64(i)
 	}
-	want := fmt.Sprint(10<<20, 3*10<<20, 300_000, 300_000*299_999/2, 2<<20, 1<<20)
+	want := fmt.Sprint(10<<20, 3*10<<20, 300_000, int64(300_000*299_999/2), 2<<20, 1<<20)
 	if got := output(t, sum.Command(b)); got != want {
 		t.Errorf("the child counts %s, want %s", got, want)
 	}

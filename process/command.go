@@ -107,7 +107,7 @@ func (c *Command) spawn(p *parcel) (*Child, error) {
 	if err != nil {
 		return nil, errors.Join(err, box.close())
 	}
-	defer alive.Close()
+	defer func() { _ = alive.Close() }() // the child has its own
 	cmd := &exec.Cmd{
 		Path:        executable(),
 		Args:        []string{os.Args[0], p.Name}, // the name is for ps

@@ -1,3 +1,5 @@
+//go:build linux
+
 package process_test
 
 import (
@@ -99,7 +101,7 @@ func roleEnvironment() {
 }
 
 // spawnOther starts a program that is no child of package process.
-var spawnOther = process.Func("spawnOther", func(_ context.Context, f *os.File) error {
+var spawnOther = process.Func("spawnOther", func(context.Context, *os.File) error {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"=environment")
 	cmd.Stdout = os.Stdout

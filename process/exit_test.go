@@ -1,3 +1,5 @@
+//go:build linux
+
 package process_test
 
 import (
@@ -119,9 +121,9 @@ func TestErrorOfAGrandchild(t *testing.T) {
 	}
 }
 
-type badText struct{}
+type awkwardError struct{}
 
-func (badText) Error() string { panic("in Error") }
+func (awkwardError) Error() string { panic("in Error") }
 
 // panics are ways to panic.
 var panics = map[string]func(){
@@ -130,7 +132,7 @@ var panics = map[string]func(){
 	"nil":               func() { var p *shyError; p.depth++ },
 	"number":            func() { panic(42) },
 	"goexit":            runtime.Goexit,
-	"error that panics": func() { panic(badText{}) },
+	"error that panics": func() { panic(awkwardError{}) },
 }
 
 var panicking = process.Func("panicking", func(_ context.Context, how string) error {
@@ -148,7 +150,7 @@ func TestPanics(t *testing.T) {
 		{"nil", "runtime.errorString", "runtime error: invalid memory address or nil pointer dereference"},
 		{"number", "int", "42"},
 		{"goexit", "*errors.errorString", "the function called runtime.Goexit"},
-		{"error that panics", "process_test.badText", "in Error"},
+		{"error that panics", "process_test.awkwardError", "in Error"},
 	}
 	for _, test := range tests {
 		t.Run(test.how, func(t *testing.T) {

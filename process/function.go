@@ -33,8 +33,9 @@ type entry struct {
 }
 
 // Func registers f under name and returns the Function. Call it in a
-// package-level var: a child is a new process of this executable that finds f
-// by its name. It panics if the name is taken, or after Main.
+// package-level var (or, if f starts itself, in an init function): a child is a
+// new process of this executable that finds f by its name. It panics if the name
+// is taken, or after Main.
 //
 // In the child, f runs on the main goroutine. Its ctx ends by Child.Stop, by
 // the parent's death, by SIGINT and by SIGTERM; context.Cause says which. Once f

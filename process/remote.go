@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/shoal-ipc/shoal/shm"
@@ -41,15 +42,7 @@ func (e *RemoteError) Error() string {
 // so that errors.Is finds sentinel errors across processes.
 func (e *RemoteError) Is(target error) bool {
 	want := causeOf(target)
-	if want == (Cause{e.Type, e.Message}) {
-		return true
-	}
-	for _, c := range e.Causes {
-		if c == want {
-			return true
-		}
-	}
-	return false
+	return want == Cause{e.Type, e.Message} || slices.Contains(e.Causes, want)
 }
 
 // describe makes err, which happened here, an error for another process.

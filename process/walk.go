@@ -116,7 +116,7 @@ func (w *walk) atFile(v reflect.Value) error {
 	if w.loose > 0 {
 		return w.errorf("an *os.File in an interface cannot travel, for its type is lost: %w", fs.ErrInvalid)
 	}
-	f, ok := v.Interface().(*os.File)
+	f, ok := reflect.TypeAssert[*os.File](v)
 	if !ok {
 		return w.errorf("no *os.File: %w", fs.ErrInvalid)
 	}
@@ -308,9 +308,9 @@ func (w *walk) findPlain(t reflect.Type) bool {
 	case reflect.Map:
 		return w.isPlain(t.Key()) && w.isPlain(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			f := t.Field(i)
-			if f.Name != "_" && !leftOut(f) && !(f.IsExported() && w.isPlain(f.Type)) {
+		for f := range t.Fields() {
+			travels := f.Name != "_" && !leftOut(f)
+			if travels && (!f.IsExported() || !w.isPlain(f.Type)) {
 				return false
 			}
 		}
