@@ -70,13 +70,15 @@ func clearEnded(ctx context.Context, f *os.File, path string) (ended bool, err e
 	return true, k.expire()
 }
 
-// removePatience is how long Remove waits for the structural lock. It does not
-// need it: who opens the segment at this moment gets one that was just removed.
-const removePatience = time.Second
+// removePatience is how long Remove waits for a process that changes the
+// segment's structure, which takes microseconds unless that process is stopped.
+const removePatience = 2 * time.Second
 
 // Remove deletes the segment's name: processes that have it open keep it, and
 // the name is free for a new one. It is fs.ErrNotExist if there is none. A file
-// that is no segment, but bears the name of one, is removed too.
+// that is no segment, but bears the name of one, is removed too. Should a process
+// that is stopped in the middle of a structural change be in the way for two
+// seconds, the error is os.ErrDeadlineExceeded and nothing has changed.
 func Remove(name string, opts *Options) error {
 	path, err := pathOf(name, opts)
 	if err != nil {
@@ -89,11 +91,10 @@ func Remove(name string, opts *Options) error {
 	back := newFileBacking(f)
 	ctx, cancel := context.WithTimeout(context.Background(), removePatience)
 	defer cancel()
-	locked := lockWith(ctx, back) == nil
 	k := keeper{back: back, path: path}
-	err = errors.Join(k.markRemoved(), k.unlink())
-	if locked {
-		err = errors.Join(err, back.unlock())
+	err = k.lockKept(ctx, func() error { return errors.Join(k.markRemoved(), k.unlink()) })
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("another process holds the segment's lock: %w", os.ErrDeadlineExceeded)
 	}
 	return opError("remove", name, errors.Join(err, back.unmap(), back.close()))
 }

@@ -57,11 +57,12 @@ func (a *attachment) Look() {
 	defer object.Unpin(m)
 	// Noted before the scan: what changes during it makes the guardian call again.
 	defer a.note(a.words())
-	audited := a.auditDue()
-	if audited {
+	least := fresh
+	if a.auditDue() {
 		a.audit()
+		least = exiting // whoever began may be stopped
 	}
-	a.repairMarked(audited)
+	a.repairMarked(least)
 	a.sweep()
 }
 
@@ -76,36 +77,49 @@ func (a *attachment) auditDue() bool {
 	return true
 }
 
-// repairMarked repairs every participant that is marked dead, unless another
-// process does it first. For those that have to exit before the rest can be
-// given back it waits only if finish is set or it repaired the first part: of
-// all processes that notice a death, one need wait.
-func (a *attachment) repairMarked(finish bool) { //nolint:revive // a state of the loop, not a mode
-	mine := finish
-	for pause := firstPause; a.anyMarked(mine); pause = min(2*pause, lastPause) {
+// urgency says what the dead still need, the least urgent first.
+type urgency int
+
+const (
+	nothing urgency = iota
+	exiting         // a dead process was repaired, but for what needs its last system calls to end
+	fresh           // nobody has repaired a dead process yet
+)
+
+// most returns the most urgent need of any participant.
+func (a *attachment) most() urgency {
+	need := nothing
+	for s := uint32(1); s <= a.highest(); s++ {
+		if !a.dead(s) {
+			continue
+		}
+		if a.participants[s-1].phase.Load() == 0 {
+			return fresh
+		}
+		need = exiting
+	}
+	return need
+}
+
+// repairMarked repairs the participants that are marked dead until no need of
+// at least that urgency is left, whoever meets it. Who began a repair also
+// waits for the end of the dead process: of all that notice a death, one does.
+func (a *attachment) repairMarked(least urgency) {
+	for pause := firstPause; a.most() >= least; pause = min(2*pause, lastPause) {
 		if a.pin() == nil {
 			return
 		}
 		ok, err := a.tryRepair()
 		if err != nil {
-			return
+			return // the next audit tries again
 		}
-		mine = mine || ok
-		if a.anyMarked(mine) {
+		if ok {
+			least = exiting
+		}
+		if a.most() >= least {
 			_ = rest(context.Background(), pause)
 		}
 	}
-}
-
-// anyMarked reports whether a participant waits for repair: with all, also one
-// that only has to exit.
-func (a *attachment) anyMarked(all bool) bool {
-	for s := uint32(1); s <= a.highest(); s++ {
-		if a.dead(s) && (all || a.participants[s-1].phase.Load() == 0) {
-			return true
-		}
-	}
-	return false
 }
 
 // tryRepair repairs once if the structural lock is free, and reports whether it was.
