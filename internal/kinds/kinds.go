@@ -8,6 +8,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/permit"
 	"github.com/shoal-ipc/shoal/internal/ring"
 	"github.com/shoal-ipc/shoal/internal/robust"
+	"github.com/shoal-ipc/shoal/internal/vector"
 )
 
 // table has the kinds at their numbers, which are part of the layout and never
@@ -17,6 +18,8 @@ import (
 var table = [...]*object.Kind{
 	1:  cell.Kind(),
 	2:  cell.AtomicKind(),
+	3:  vector.Kind(),
+	4:  vector.AtomicKind(),
 	5:  robust.Kind(),
 	11: permit.Kind(),
 	12: ring.Kind(),
