@@ -170,23 +170,29 @@ func (m *Mutex) repair(ctx context.Context, fn func() error, after uint32) error
 	if err := m.awaitExit(ctx, culprit); err != nil {
 		return err
 	}
-	if m.use.Closed() {
-		return fs.ErrClosed
-	}
 	// From here on this process is the one that may leave things half done. If
 	// it died before, its successor has to wait for the same culprit.
-	m.words.culprit.Store(m.self())
+	m.words.culprit.CompareAndSwap(culprit, m.self())
+	if m.use.Closed() { // so others may have the mutex already
+		return fs.ErrClosed
+	}
 	m.sync.Acquire()
 	if err := fn(); err != nil {
 		return err
 	}
+	if m.use.Closed() {
+		return fs.ErrClosed
+	}
 	m.sync.Release()
 	done = true
+	// While the mutex is not poisoned there is no culprit. If the process dies
+	// in between, repair blames it.
 	m.words.culprit.CompareAndSwap(m.self(), 0)
-	if !m.endRepair(after) || m.use.Closed() {
-		if after != 0 {
-			_ = m.unlockSlow()
-		}
+	if !m.endRepair(after) {
+		return fs.ErrClosed
+	}
+	if after != 0 && m.use.Closed() {
+		_ = m.unlockSlow() // Close may have given it back already
 		return fs.ErrClosed
 	}
 	return nil
@@ -214,9 +220,12 @@ func (m *Mutex) endRepair(next uint32) bool {
 // memory that the mutex protects.
 func (m *Mutex) awaitExit(ctx context.Context, culprit uint64) error {
 	slot, generation := unpackCulprit(culprit)
-	if slot == 0 || slot > m.object.Shape.Slots {
+	if slot == 0 {
+		return nil // closed in the middle of a repair that had succeeded
+	}
+	if slot > m.object.Shape.Slots {
 		off := mem.Offset(m.object.Region, &m.words.culprit)
-		return mem.Corrupt("mutex.culprit", off, slot, fmt.Sprintf("1 to %d", m.object.Shape.Slots))
+		return mem.Corrupt("mutex.culprit", off, slot, fmt.Sprintf("at most %d", m.object.Shape.Slots))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

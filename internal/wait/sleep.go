@@ -31,7 +31,7 @@ func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time
 	if seat := party.show(p.index); seat != nil {
 		defer seat.Store(0)
 	}
-	limit = min(limit, Slice)
+	limit = longest(limit)
 	if sys.Probe().FutexWaitv {
 		return p.sleepOnBoth(ctx, party, want, limit)
 	}

@@ -1,0 +1,490 @@
+//go:build shmcheck
+
+package robust_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/shoal-ipc/shoal/internal/robust"
+	"github.com/shoal-ipc/shoal/internal/satomic"
+	"github.com/shoal-ipc/shoal/internal/wait"
+)
+
+// victim is a goroutine that stops for ever at its n-th step, as a process does
+// that is killed: no deferred call of it runs.
+type victim struct {
+	id    atomic.Int64 // of the goroutine; 0: not begun
+	left  atomic.Int64 // steps until it stops
+	dead  chan struct{}
+	ended chan error
+}
+
+// newVictim returns a victim that will stop at its n-th step.
+func newVictim(n int) *victim {
+	v := &victim{dead: make(chan struct{}), ended: make(chan error, 1)}
+	v.left.Store(int64(n))
+	return v
+}
+
+// start runs f as the victim.
+func (v *victim) start(f func() error) {
+	satomic.SetHook(v.step)
+	go func() {
+		v.id.Store(goroutine())
+		err := f()
+		v.id.Store(0)
+		v.ended <- err
+	}()
+}
+
+func (v *victim) step() {
+	if v.id.Load() != goroutine() {
+		return
+	}
+	if v.left.Add(-1) == 0 {
+		close(v.dead)
+		select {}
+	}
+}
+
+// over reports whether the victim is dead or has ended.
+func (v *victim) over() bool {
+	select {
+	case <-v.dead:
+		return true
+	default:
+		return len(v.ended) != 0
+	}
+}
+
+// killed waits for the victim's end, and reports whether it was its death.
+func (v *victim) killed(t *testing.T) bool {
+	t.Helper()
+	until(t, "the victim ends", v.over)
+	select {
+	case <-v.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+func goroutine() int64 {
+	buf := make([]byte, 64)
+	buf = buf[:runtime.Stack(buf, false)]
+	id, _, _ := bytes.Cut(bytes.TrimPrefix(buf, []byte("goroutine ")), []byte(" "))
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// scene is one situation in which the victim, participant 2, dies.
+type scene struct {
+	name   string
+	poison bool // has a meaning with robust.Poison only
+	setup  func(s *stage)
+	op     func(s *stage) error // what the victim does
+	meet   func(s *stage)       // what others do meanwhile; may be nil
+}
+
+// stage is the world of one scene and its actors: a and the victim b act, c and d
+// may wait.
+type stage struct {
+	*world
+	t       *testing.T
+	a, b    *party
+	c, d, e *party
+	v       *victim
+	ctx     context.Context
+	cancel  func()
+	waiters []waiter
+	repairs atomic.Int32
+}
+
+type waiter struct {
+	p    *party
+	done <-chan error
+}
+
+func (s *stage) fn() error { s.repairs.Add(1); return nil }
+
+// waits starts a waiter, and returns when it sleeps. The victim may call it.
+func (s *stage) waits(p *party, op func(context.Context) error) {
+	if s.v != nil {
+		id := s.v.id.Swap(0) // these steps are not its own
+		defer s.v.id.Store(id)
+	}
+	done := async(func() error { return op(s.t.Context()) })
+	s.waiters = append(s.waiters, waiter{p, done})
+	until(s.t, "the waiter sleeps", func() bool { return p.asleep() || len(done) != 0 })
+}
+
+// victimWaits returns when the victim sleeps or is over.
+func (s *stage) victimWaits() {
+	until(s.t, "the victim sleeps", func() bool { return s.v.over() || s.b.asleep() })
+}
+
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settle lets everybody finish, and checks that the mutex works.
+func (s *stage) settle() {
+	s.t.Helper()
+	if s.words.Word()&4095 == 1 {
+		s.must(s.a.Unlock())
+	}
+	left := s.waiters
+	for len(left) > 0 { // in whatever order they come
+		i := -1
+		until(s.t, fmt.Sprintf("one of %d waiters ends, word %#x", len(left), s.words.Word()), func() bool {
+			for i = range left {
+				if len(left[i].done) != 0 {
+					return true
+				}
+			}
+			return false
+		})
+		w := left[i]
+		left = append(left[:i:i], left[i+1:]...)
+		switch err := <-w.done; {
+		case err == nil:
+			if s.words.Word()&4095 == w.p.use.Slot { // Recover does not hold it
+				s.must(w.p.Unlock())
+			}
+		case !errors.Is(err, robust.ErrPoisoned) || s.words.Word()&robust.Poisoned == 0:
+			s.t.Fatalf("waiter %d: %v, word %#x", w.p.use.Slot, err, s.words.Word())
+		}
+	}
+	if s.policy == robust.Poison {
+		s.must(s.a.Recover(s.t.Context(), s.fn))
+	}
+	for _, p := range []*party{s.a, s.c} {
+		s.must(p.Lock(s.t.Context()))
+		s.must(p.Unlock())
+	}
+	if x := s.words.Word() &^ (robust.Sleepers | robust.Starving); x != 0 {
+		s.t.Fatalf("word %#x at the end", x)
+	}
+	s.check()
+}
+
+// TestDeathAtEveryStep kills the victim of every scene at each of its steps.
+// Sleepers do not look again by themselves here: a lost wake-up is a hang.
+func TestDeathAtEveryStep(t *testing.T) {
+	defer wait.WithoutSlice()()
+	defer satomic.SetHook(nil)
+	policies(t, func(t *testing.T, p robust.Policy) {
+		for _, sc := range scenes {
+			if sc.poison && p != robust.Poison {
+				continue
+			}
+			t.Run(sc.name, func(t *testing.T) {
+				steps := sweep(t, p, sc)
+				if steps < 2 {
+					t.Errorf("%d steps only", steps)
+				}
+				t.Logf("%d steps", steps)
+			})
+		}
+	})
+}
+
+func sweep(t *testing.T, p robust.Policy, sc scene) int {
+	for n := 1; ; n++ {
+		s := newStage(t, p)
+		sc.setup(s)
+		s.v = newVictim(n)
+		s.v.start(func() error { return sc.op(s) })
+		if sc.meet != nil {
+			sc.meet(s)
+		}
+		killed := s.v.killed(t)
+		satomic.SetHook(nil)
+		x, before := s.words.Word(), s.repairs.Load()
+		switch {
+		case killed:
+			s.bury(2)
+		case x&(4095|robust.Poisoned) == 2:
+			s.must(s.b.Unlock())
+		default:
+			s.peers.exit(2) // it has left, if it was to
+		}
+		s.settle()
+		s.cancel()
+		if !killed {
+			return n
+		}
+		inside := p == robust.Poison && (x&4095 == 2 || x&(4095|robust.Poisoned) == robust.Poisoned)
+		repaired := s.repairs.Load() > before
+		if other := x&robust.Poisoned != 0 && x&4095 > 2; !other && inside != repaired {
+			t.Fatalf("step %d: word %#x at death, repaired: %v", n, x, repaired)
+		}
+	}
+}
+
+// TestOthersAtEveryStep has something happen between any two steps of an
+// operation of b: the close of its segment, a death, a whole critical section.
+func TestOthersAtEveryStep(t *testing.T) {
+	defer wait.WithoutSlice()()
+	defer satomic.SetHook(nil)
+	ops := map[string]func(s *stage) error{
+		"lock and unlock": func(s *stage) error {
+			if err := s.b.Lock(s.ctx); err != nil {
+				return err
+			}
+			return s.b.Unlock()
+		},
+		"try":     func(s *stage) error { return s.b.TryLock() },
+		"recover": func(s *stage) error { return s.b.Recover(s.ctx, s.fn) },
+		"lock and repair": func(s *stage) error {
+			if err := s.b.LockRepaired(s.ctx, s.fn); err != nil {
+				return err
+			}
+			return s.b.Unlock()
+		},
+	}
+	events := map[string]func(s *stage){
+		"close": func(s *stage) { s.close(s.b) },
+		"section": func(s *stage) {
+			if s.a.TryLock() == nil {
+				s.must(s.a.Unlock())
+			}
+		},
+		"death": func(s *stage) {
+			if s.a.TryLock() == nil {
+				s.bury(1)
+			}
+		},
+		"repair": func(s *stage) { ignore(s.a.TryLockRepaired(s.fn)); ignore(s.a.Unlock()) },
+		"marks":  func(s *stage) { s.words.Mark() },
+	}
+	states := map[string]func(s *stage){
+		"free":     func(*stage) {},
+		"poisoned": func(s *stage) { s.must(s.d.Lock(s.ctx)); s.bury(4) },
+	}
+	policies(t, func(t *testing.T, p robust.Policy) {
+		for state, setup := range states {
+			for opName, op := range ops {
+				for eventName, event := range events {
+					between(t, p, state+", "+opName+", "+eventName, setup, op, event)
+				}
+			}
+		}
+	})
+}
+
+func between(t *testing.T, p robust.Policy, what string, setup func(*stage), op func(*stage) error, event func(*stage)) {
+	t.Helper()
+	for n := 1; ; n++ {
+		s := newStage(t, p)
+		setup(s)
+		steps, happened := 0, false
+		satomic.SetHook(func() {
+			if steps++; steps == n {
+				happened = true
+				event(s)
+			}
+		})
+		err := op(s)
+		satomic.SetHook(nil)
+		for _, ok := range []error{nil, fs.ErrClosed, robust.ErrPoisoned, robust.ErrNotOwner, robust.ErrLocked} {
+			if errors.Is(err, ok) {
+				err = nil
+			}
+		}
+		if err != nil {
+			t.Fatalf("%s: step %d: %v", what, n, err)
+		}
+		ignore(s.b.Unlock())
+		if x := s.words.Word(); x&4095 != 0 {
+			t.Fatalf("%s: step %d: word %#x at the end", what, n, x)
+		}
+		s.peers.exit(2)
+		if p == robust.Poison {
+			s.must(s.c.Recover(t.Context(), s.fn))
+		}
+		s.must(s.c.Lock(t.Context()))
+		s.must(s.c.Unlock())
+		s.check()
+		s.cancel()
+		if !happened {
+			return
+		}
+	}
+}
+
+func newStage(t *testing.T, p robust.Policy) *stage {
+	s := &stage{world: newWorld(t, p), t: t}
+	s.a, s.b, s.c, s.d, s.e = s.join(1), s.join(2), s.join(3), s.join(4), s.join(5)
+	s.ctx, s.cancel = context.WithCancel(t.Context())
+	return s
+}
+
+func ignore(error) {}
+
+var scenes = []scene{
+	{
+		name:  "lock a free one",
+		setup: func(*stage) {},
+		op:    func(s *stage) error { return s.b.Lock(s.ctx) },
+	},
+	{
+		name:  "trylock a free one with marks",
+		setup: func(s *stage) { s.words.SetWord(robust.Sleepers) },
+		op:    func(s *stage) error { return s.b.TryLock() },
+	},
+	{
+		name:  "wait, others wait too",
+		setup: func(s *stage) { s.must(s.a.Lock(s.ctx)); s.waits(s.c, s.c.Lock) },
+		op:    func(s *stage) error { return s.b.Lock(s.ctx) },
+		meet: func(s *stage) {
+			s.victimWaits()
+			s.waits(s.d, s.d.Lock)
+			s.must(s.a.Unlock())
+			for range 2 { // c and d pass it on to the victim
+				s.pass()
+			}
+		},
+	},
+	{
+		name: "unlock, others wait",
+		setup: func(s *stage) {
+			s.must(s.b.Lock(s.ctx))
+			s.waits(s.c, s.c.Lock)
+			s.waits(s.d, s.d.Lock)
+		},
+		op: func(s *stage) error { return s.b.Unlock() },
+	},
+	{
+		name:  "give up, others wait",
+		setup: func(s *stage) { s.must(s.a.Lock(s.ctx)) },
+		op:    func(s *stage) error { ignore(s.b.Lock(s.ctx)); return nil },
+		meet: func(s *stage) {
+			s.victimWaits()
+			s.waits(s.c, s.c.Lock)
+			s.cancel()
+		},
+	},
+	{
+		name:  "give up as the lock is freed",
+		setup: func(s *stage) { s.must(s.a.Lock(s.ctx)) },
+		op:    func(s *stage) error { ignore(s.b.Lock(s.ctx)); return nil },
+		meet: func(s *stage) {
+			s.victimWaits()
+			s.waits(s.c, s.c.Lock)
+			s.cancel()
+			s.must(s.a.Unlock())
+		},
+	},
+	{
+		name:   "recover, others wait for it",
+		poison: true,
+		setup:  func(s *stage) { s.must(s.d.Lock(s.ctx)); s.bury(4) },
+		op: func(s *stage) error {
+			return s.b.Recover(s.ctx, func() error {
+				s.waits(s.e, func(ctx context.Context) error { return s.e.Recover(ctx, s.fn) })
+				s.waits(s.c, func(ctx context.Context) error { return s.c.LockRepaired(ctx, s.fn) })
+				return s.fn()
+			})
+		},
+	},
+	{
+		name:   "recover while another one does",
+		poison: true,
+		setup: func(s *stage) {
+			s.must(s.d.Lock(s.ctx))
+			s.bury(4)
+			s.words.SetWord(robust.Poisoned | 1)
+		},
+		op: func(s *stage) error { ignore(s.b.Recover(s.ctx, s.fn)); return nil },
+		meet: func(s *stage) {
+			s.victimWaits()
+			s.waits(s.c, func(ctx context.Context) error { return s.c.LockRepaired(ctx, s.fn) })
+			s.bury(1)
+			s.finish(s.c)
+		},
+	},
+	{
+		name:   "lock and repair, others wait for it",
+		poison: true,
+		setup:  func(s *stage) { s.must(s.d.Lock(s.ctx)); s.bury(4) },
+		op: func(s *stage) error {
+			return s.b.LockRepaired(s.ctx, func() error {
+				s.waits(s.c, func(ctx context.Context) error { return s.c.LockRepaired(ctx, s.fn) })
+				return s.fn()
+			})
+		},
+	},
+	{
+		name:   "fail to repair, another one waits",
+		poison: true,
+		setup:  func(s *stage) { s.must(s.d.Lock(s.ctx)); s.bury(4) },
+		op: func(s *stage) error {
+			ignore(s.b.Recover(s.ctx, func() error {
+				s.waits(s.c, func(ctx context.Context) error { return s.c.Recover(ctx, s.fn) })
+				return errRepair
+			}))
+			return nil
+		},
+	},
+	{
+		name:  "leave while holding, others wait",
+		setup: func(s *stage) { s.must(s.b.Lock(s.ctx)); s.waits(s.c, s.c.Lock) },
+		op:    func(s *stage) error { s.close(s.b); return nil },
+	},
+	{
+		name: "repair another death, others wait",
+		setup: func(s *stage) {
+			s.must(s.d.Lock(s.ctx))
+			s.waits(s.c, s.c.Lock)
+		},
+		op: func(s *stage) error { s.bury(4); return nil },
+		meet: func(s *stage) {
+			if s.v.killed(s.t) {
+				s.bury(4) // the repairer's successor begins again
+			}
+		},
+	},
+}
+
+// pass waits until some waiter has the mutex, or the victim has or is over, and
+// unlocks a waiter's.
+func (s *stage) pass() {
+	var slot uint32
+	until(s.t, "it is passed on", func() bool {
+		slot = s.words.Word() & 4095
+		return slot > 1 || s.v.over() || s.words.Word()&robust.Poisoned != 0
+	})
+	for _, w := range s.waiters {
+		if w.p.use.Slot == slot {
+			until(s.t, "it knows", func() bool { return len(w.done) != 0 })
+			s.must(w.p.Unlock())
+		}
+	}
+}
+
+// finish waits for the end of p's wait, which holds the mutex then or not.
+func (s *stage) finish(p *party) {
+	for _, w := range s.waiters {
+		if w.p == p {
+			until(s.t, "the waiter ends", func() bool { return len(w.done) != 0 || s.v.over() })
+			if len(w.done) != 0 && s.words.Word()&4095 == p.use.Slot {
+				s.must(p.Unlock())
+			}
+		}
+	}
+}
