@@ -303,3 +303,28 @@ func TestClosedStreams(t *testing.T) {
 		t.Errorf("closed streams: %v, %s", err, text)
 	}
 }
+
+func roleDeleted() {
+	errs := []error{os.Unsetenv(roleVariable), os.Remove(os.Args[0])}
+	process.Main()
+	errs = append(errs, nothing.Run(context.Background(), struct{}{}))
+	fmt.Println(errors.Join(errs...))
+}
+
+// An executable that was deleted, or replaced by a newer one, still has
+// children of its own kind.
+func TestDeletedExecutable(t *testing.T) {
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "copy")
+	if err := os.WriteFile(path, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(deadline(t), path)
+	cmd.Env = append(os.Environ(), roleVariable+"=deleted")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "<nil>\n" {
+		t.Errorf("a deleted executable: %v, %s", err, out)
+	}
+}

@@ -44,6 +44,7 @@ const (
 	reportOffset = 48
 
 	stateBegun = 1
+	maxReport  = 1 << 28 // a longer one is none
 )
 
 // call is what the child needs to know besides the argument.
@@ -162,7 +163,7 @@ func (b *mailbox) report() report {
 	r := report{Begun: binary.LittleEndian.Uint64(fixed[stateOffset:]) == stateBegun}
 	n := binary.LittleEndian.Uint64(fixed[reportOffset:]) // pairs with: process.mailbox.report (send)
 	info, err := b.file.Stat()
-	if err != nil || n == 0 || n != uint64(info.Size())-boxHeader {
+	if err != nil || n == 0 || n > maxReport || n != uint64(info.Size())-boxHeader {
 		return r
 	}
 	body := make([]byte, n)

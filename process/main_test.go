@@ -28,6 +28,7 @@ var roles = map[string]func(){
 	"environment":  roleEnvironment,
 	"descriptors":  roleDescriptors,
 	"closed-stdio": roleClosedStdio,
+	"deleted":      roleDeleted,
 	"stray":        func() { process.Main(); fmt.Println("Main returned"); os.Exit(0) },
 }
 
