@@ -24,7 +24,7 @@ type Mapping struct {
 
 // Keep makes the memory stay for good, because a slice of it was handed out.
 func (m *Mapping) Keep() {
-	if m.Kept != nil {
+	if m.Kept != nil && !m.Kept.Load() {
 		m.Kept.Store(true)
 	}
 }

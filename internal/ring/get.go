@@ -219,3 +219,11 @@ func (p *Port) discard(m Message) {
 		}
 	}
 }
+
+// Slots returns the messages that lie in the slots of r, as Ts.
+func Slots[T any](r *Ring) (mem.Strided[T], error) {
+	return mem.NewStrided[T](r.region, r.payloadAt(0), r.stride, r.n)
+}
+
+// Long returns a T that lies in the region at off, where a block is.
+func Long[T any](r *Ring, off int64) (*T, error) { return mem.At[T](r.region, off) }

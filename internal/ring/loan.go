@@ -154,6 +154,35 @@ func (p *Port) PublishBytes(l Loan, b []byte) error {
 	return p.settle(l, content{length: len(b), inline: b})
 }
 
+// PublishLong puts b, which may be longer than the loan has room for. It waits
+// for room in the heap then, also after Shutdown. over says whether that was the
+// end of the loan: it is not with ErrTooLarge, or if the wait ended.
+func (p *Port) PublishLong(ctx context.Context, l Loan, b []byte) (over bool, err error) {
+	if len(b) <= int(p.inline) {
+		return true, p.PublishBytes(l, b)
+	}
+	if l.block != 0 && int64(len(b)) <= p.spec.SlotSize {
+		p.fillBlock(l.block-1, b)
+		return true, p.PublishBlock(l, len(b))
+	}
+	if int64(len(b)) > p.spec.MaxSize {
+		return false, ErrTooLarge
+	}
+	block, err := p.waitBlock(ctx, int64(len(b)), func() error { return nil })
+	if err != nil {
+		return false, err
+	}
+	p.fillBlock(block, b)
+	if l.block != 0 && p.regain(&l) {
+		p.freeBlock(l.block - 1)
+	}
+	err = p.settle(l, content{length: len(b), block: block + 1})
+	if err != nil {
+		p.freeBlock(block)
+	}
+	return true, err
+}
+
 // content is a message that has no slot yet.
 type content struct {
 	inline []byte

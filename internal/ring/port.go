@@ -23,6 +23,7 @@ import (
 type Port struct {
 	*Ring
 	use  *object.Use
+	obj  *object.Object // while it is reachable, the memory is the queue's
 	sync *race.Token
 	me   uint32
 	spsc bool
@@ -51,6 +52,7 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 	p := &Port{
 		Ring:     r,
 		use:      use,
+		obj:      obj,
 		sync:     obj.Sync,
 		me:       use.Slot,
 		spsc:     r.spec.Mode == SPSC,

@@ -20,6 +20,10 @@ func (p *Port) Ready() <-chan struct{} {
 // feed sends to ready while there are messages.
 func (p *Port) feed(ready chan<- struct{}) {
 	defer close(ready)
+	if p.me == 0 { // it may only look
+		<-p.use.Done()
+		return
+	}
 	for p.awaitTakeable() {
 		select {
 		case ready <- struct{}{}:

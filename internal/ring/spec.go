@@ -27,7 +27,7 @@ type Spec struct {
 
 // Limits of a Spec.
 const (
-	MaxCap     = 1<<20 - 1
+	MaxCap     = 1 << 20
 	MaxMessage = math.MaxInt32
 	MaxHeap    = 1 << 44
 

@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/shoal-ipc/shoal/internal/codec"
+)
+
+// Put waits for room and puts x. It fails with ctx.Err() (always if ctx is done,
+// even if there is room), ErrShutdown, ErrTooLarge, the error of x's own
+// encoding, fs.ErrClosed when the segment is closed here, fs.ErrPermission if it
+// is read-only or the queue is SPSC and another process puts, or a
+// *shm.CorruptError. Then x is not in the queue. If the process dies inside, x is
+// in the queue as a whole or not at all.
+func (q *Queue[T]) Put(ctx context.Context, x T) error {
+	if !q.inline {
+		return q.putSlow(ctx, x)
+	}
+	m := q.use.Pin()
+	if m == nil {
+		return q.closed()
+	}
+	c, err := q.port.Claim(ctx)
+	if err != nil {
+		return q.fail(err)
+	}
+	*q.slots.At(c.Index) = x
+	q.port.Publish(c, q.size)
+	q.exit(m)
+	return nil
+}
+
+// TryPut is Put without waiting: it fails with ErrFull where Put would wait.
+func (q *Queue[T]) TryPut(x T) error {
+	if !q.inline {
+		return q.tryPutSlow(x)
+	}
+	m := q.use.Pin()
+	if m == nil {
+		return q.closed()
+	}
+	c, err := q.port.TryClaim()
+	if err != nil {
+		return q.fail(err)
+	}
+	*q.slots.At(c.Index) = x
+	q.port.Publish(c, q.size)
+	q.exit(m)
+	return nil
+}
+
+// PutBatch puts all of src in order, waiting for room. It returns how many it
+// put; less than len(src) only with an error, which is one that Put returns. If
+// the process dies inside, some first messages of src are in the queue.
+func (q *Queue[T]) PutBatch(ctx context.Context, src []T) (n int, err error) {
+	if len(src) == 0 {
+		return 0, ctx.Err()
+	}
+	for i := range src {
+		if err := q.Put(ctx, src[i]); err != nil {
+			return i, err
+		}
+	}
+	return len(src), nil
+}
+
+// putSlow puts what does not simply lie in a slot. It is apart because an
+// encoder takes x to the heap.
+func (q *Queue[T]) putSlow(ctx context.Context, x T) error {
+	m, err := q.enter()
+	if err != nil {
+		return err
+	}
+	defer q.exit(m)
+	if q.codec.Raw() {
+		return q.fail(q.port.Put(ctx, q.codec.View(&x)))
+	}
+	b := getBuffer()
+	defer putBuffer(b)
+	if *b, err = encode(q.codec, *b, x); err != nil {
+		return err
+	}
+	return q.fail(q.port.Put(ctx, *b))
+}
+
+func (q *Queue[T]) tryPutSlow(x T) error {
+	m, err := q.enter()
+	if err != nil {
+		return err
+	}
+	defer q.exit(m)
+	if q.codec.Raw() {
+		return q.fail(q.port.TryPut(q.codec.View(&x)))
+	}
+	b := getBuffer()
+	defer putBuffer(b)
+	if *b, err = encode(q.codec, *b, x); err != nil {
+		return err
+	}
+	return q.fail(q.port.TryPut(*b))
+}
+
+func encode[T any](c *codec.Codec[T], buf []byte, x T) ([]byte, error) { return c.Append(buf, x) }
