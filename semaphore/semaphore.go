@@ -165,4 +165,3 @@ func (s *Semaphore) Spec() Spec {
 	}
 	return specOf(obj.Shape.Spec)
 }
-

@@ -97,10 +97,10 @@ func UseOf(h *Handle) *object.Use { return h.use }
 // public API documents: *mem.Corruption gets names and becomes *shm.CorruptError.
 func Err(h *Handle, err error) error {
 	if err == nil {
-		return nil // and nothing is allocated
+		return nil
 	}
-	var c *mem.Corruption
-	if !errors.As(err, &c) {
+	c, ok := errors.AsType[*mem.Corruption](err) // allocates nothing, as errors.As would
+	if !ok {
 		return err
 	}
 	e := &shm.CorruptError{Field: c.Field, Offset: c.Offset, Got: c.Got, Want: c.Want}
