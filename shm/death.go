@@ -64,20 +64,26 @@ func (k *keeper) nextDeath() uint64 {
 			n = max(n, k.participants[s-1].recorded.Load())
 		}
 	}
+	for i := range k.deaths {
+		n = max(n, k.deaths[i].done.Load())
+	}
 	return n + 1
 }
 
-// finishDeath lets Deaths yield the participant's record.
-func (k *keeper) finishDeath(slot uint32) {
-	n := k.participants[slot-1].recorded.Load()
-	if n == 0 {
-		return
+// closeRecord says that a participant's record will not change any more. It is
+// yielded after the slot is free; should the repairer die before announceDeaths,
+// whoever repairs that death announces both.
+func (k *keeper) closeRecord(slot uint32) {
+	if n := k.participants[slot-1].recorded.Load(); n != 0 {
+		k.deaths[(n-1)%deathRecords].done.Store(n)
 	}
-	k.deaths[(n-1)%deathRecords].done.Store(n)
-	// Deaths are yielded in the order of their numbers, so the count stops at
-	// the first that is not done.
+}
+
+// announceDeaths lets Deaths yield the closed records, in the order of their
+// numbers: up to the first that is still open.
+func (k *keeper) announceDeaths() {
 	for next := k.header.deaths.Load() + 1; k.deaths[(next-1)%deathRecords].done.Load() == next; next++ {
-		k.header.deaths.Store(next) // commit; pairs with: shm.header.deaths (Deaths)
+		k.header.deaths.Store(next) // commit; pairs with: shm.header.deaths (nextDeath)
 	}
 	bump(&k.header.deathSeq)
 }
@@ -141,7 +147,7 @@ func (u *use) nextDeath(ctx context.Context, next *uint64) (Death, error) {
 	h := u.a.header
 	for {
 		seq := h.deathSeq.Load()
-		last := h.deaths.Load() // pairs with: shm.header.deaths (finishDeath)
+		last := h.deaths.Load() // pairs with: shm.header.deaths (announceDeaths)
 		if err := ctx.Err(); err != nil {
 			return Death{}, err
 		}

@@ -44,7 +44,7 @@ func FuzzOpen(f *testing.F) {
 		if err := os.WriteFile(path, scribble(good, script), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		defer os.Remove(path)
+		defer func() { _ = os.Remove(path) }()
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
 		if ro, err := shm.Open(ctx, "fuzz", &shm.Options{Dir: dir, ReadOnly: true}); err == nil {
@@ -91,6 +91,7 @@ func exercise(ctx context.Context, seg *shm.Segment) {
 	}
 	short, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
-	for range seg.Deaths(short) {
+	for _, err := range seg.Deaths(short) {
+		_ = err
 	}
 }

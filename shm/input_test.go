@@ -64,8 +64,14 @@ func TestSpecs(t *testing.T) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}
 	for _, spec := range []shm.Spec{
-		{Size: -1}, {MaxSize: -1}, {Participants: -1}, {Participants: 4096}, {Lifetime: 4},
-		{Mode: fs.ModeDir}, {Size: 2 << 20, MaxSize: 1 << 20}, {Group: "no such group anywhere"},
+		{Size: -1},
+		{MaxSize: -1},
+		{Participants: -1},
+		{Participants: 4096},
+		{Lifetime: 4},
+		{Mode: fs.ModeDir},
+		{Size: 2 << 20, MaxSize: 1 << 20},
+		{Group: "no such group anywhere"},
 	} {
 		if _, err := shm.Create(ctx, "s", spec, opts); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%+v: %v, want fs.ErrInvalid", spec, err)
@@ -363,7 +369,8 @@ func socketPair(t *testing.T) (a, b *net.UnixConn) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if a, err = net.DialUnix("unix", nil, l.Addr().(*net.UnixAddr)); err != nil {
+	at, _ := l.Addr().(*net.UnixAddr)
+	if a, err = net.DialUnix("unix", nil, at); err != nil {
 		t.Fatal(err)
 	}
 	if b, err = l.AcceptUnix(); err != nil {

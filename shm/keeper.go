@@ -154,26 +154,24 @@ func (k *keeper) attach() (uint32, member, error) {
 	return 0, nil, &SpaceError{Segment: k.name(), Need: 1, Limit: "participants"}
 }
 
-// repairDead repairs every participant that is marked, and reports whether one
-// could not be finished, because its process still runs system calls.
-func (k *keeper) repairDead() (pending bool) {
+// repairDead repairs every participant that is marked, as far as is safe now.
+func (k *keeper) repairDead() {
 	for slot := uint32(1); slot <= k.highest(); slot++ {
-		if k.dead(slot) && !k.repair(slot) {
-			pending = true
+		if k.dead(slot) {
+			k.repair(slot)
 		}
 	}
-	return pending
 }
 
 // repair gives back what a dead participant held, as far as that is safe now,
-// frees its slot if that was all, and reports whether it was. It may die anywhere:
-// whoever takes the lock next does it again.
-func (k *keeper) repair(slot uint32) bool {
+// and frees its slot if that was all. It may die anywhere: whoever takes the lock
+// next does it again.
+func (k *keeper) repair(slot uint32) {
 	p := &k.participants[slot-1]
 	// The fence: after it no user instruction of the dead process runs any more.
 	exited := k.exited(slot)
 	if !exited && sys.Membarrier() != nil {
-		return false
+		return
 	}
 	d := object.Dead{Slot: slot, Generation: p.generation.Load()}
 	if p.phase.Load() == 0 {
@@ -182,19 +180,19 @@ func (k *keeper) repair(slot uint32) bool {
 		p.phase.Store(1)
 	}
 	if !exited && !k.exited(slot) {
-		return false
+		return
 	}
 	d.Exited = true
 	k.repairObjects(d)
 	k.forget(slot)
-	k.finishDeath(slot)
+	k.closeRecord(slot)
 	if k.lifetime == Owner && k.expired() && k.header.state.Load() == stateLive {
 		_ = k.expire() // the name stays if it cannot be removed; Prune tries again
 	}
 	p.word.Store(0) // commit; pairs with: shm.participant.word (attach)
 	wait.Wake(&p.word, wait.All)
+	k.announceDeaths()
 	bump(&k.header.control)
-	return true
 }
 
 // exited reports whether no thread of a participant's process exists any more.

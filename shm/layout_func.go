@@ -34,8 +34,7 @@ func Layout[T any]() (string, error) {
 
 // typeError makes a *TypeError of a *mem.LayoutError.
 func typeError(err error) error {
-	var e *mem.LayoutError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mem.LayoutError](err); ok {
 		return &TypeError{Type: e.Type, Path: e.Path, Reason: e.Reason}
 	}
 	return err

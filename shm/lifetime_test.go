@@ -15,26 +15,32 @@ import (
 )
 
 // backends makes a segment of each kind of memory.
-var backends = map[string]func(t testing.TB, spec shm.Spec) *shm.Segment{
-	"heap": func(t testing.TB, spec shm.Spec) *shm.Segment {
+var backends = map[string]func(tb testing.TB, spec shm.Spec) *shm.Segment{
+	"heap": func(tb testing.TB, spec shm.Spec) *shm.Segment {
+		tb.Helper()
 		seg, err := object.Inside().Heap(spec)
-		return must(t, seg, err).(*shm.Segment)
+		s, _ := must(tb, seg, err).(*shm.Segment)
+		return s
 	},
-	"anonymous": func(t testing.TB, spec shm.Spec) *shm.Segment {
+	"anonymous": func(tb testing.TB, spec shm.Spec) *shm.Segment {
+		tb.Helper()
 		seg, err := shm.Anonymous(spec)
-		return must(t, seg, err)
+		return must(tb, seg, err)
 	},
-	"named": func(t testing.TB, spec shm.Spec) *shm.Segment {
+	"named": func(tb testing.TB, spec shm.Spec) *shm.Segment {
+		tb.Helper()
 		seg, err := shm.Create(context.Background(), "test-"+rand.Text(), spec, nil)
-		return must(t, seg, err)
+		return must(tb, seg, err)
 	},
-	"file": func(t testing.TB, spec shm.Spec) *shm.Segment {
-		seg, err := shm.Create(context.Background(), "seg", spec, &shm.Options{Dir: t.TempDir()})
-		return must(t, seg, err)
+	"file": func(tb testing.TB, spec shm.Spec) *shm.Segment {
+		tb.Helper()
+		seg, err := shm.Create(context.Background(), "seg", spec, &shm.Options{Dir: tb.TempDir()})
+		return must(tb, seg, err)
 	},
 }
 
 func forEachBackend(t *testing.T, spec shm.Spec, f func(t *testing.T, seg *shm.Segment)) {
+	t.Helper()
 	for name, create := range backends {
 		t.Run(name, func(t *testing.T) {
 			seg := create(t, spec)
@@ -47,10 +53,10 @@ func forEachBackend(t *testing.T, spec shm.Spec, f func(t *testing.T, seg *shm.S
 	}
 }
 
-func must[T any](t testing.TB, x T, err error) T {
-	t.Helper()
+func must[T any](tb testing.TB, x T, err error) T {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return x
 }
@@ -141,9 +147,9 @@ func TestInit(t *testing.T) {
 		t.Errorf("a failing Init: %v", err)
 	}
 	func() {
-		defer func() { recover() }()
+		defer func() { _ = recover() }()
 		opts.Init = func(*shm.Segment) error { panic("oh") }
-		shm.Create(ctx, "s", shm.Spec{}, opts)
+		_, _ = shm.Create(ctx, "s", shm.Spec{}, opts)
 		t.Error("a panic in Init was swallowed")
 	}()
 	runs := 0

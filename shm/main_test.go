@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"testing"
-	"time"
 )
 
 // A child is this test binary, started again to run one of the functions that
@@ -39,30 +38,30 @@ type child struct {
 	out *bufio.Reader
 }
 
-func start(t testing.TB, name string, args ...string) *child {
-	t.Helper()
+func start(tb testing.TB, name string, args ...string) *child {
+	tb.Helper()
 	if children[name] == nil {
-		t.Fatalf("no child %q", name)
+		tb.Fatalf("no child %q", name)
 	}
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	c := &child{t: t, cmd: exec.Command(exe, args...)}
+	c := &child{t: tb, cmd: exec.Command(exe, args...)}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+name)
 	c.cmd.Stderr = os.Stderr
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c.out = bufio.NewReader(out)
 	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
+	tb.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
 	return c
 }
 
@@ -107,18 +106,6 @@ func say(args ...any) { fmt.Println(args...) }
 
 func hear() string {
 	var s string
-	fmt.Scanln(&s)
+	_, _ = fmt.Scanln(&s)
 	return s
-}
-
-// eventually polls ok: what it waits for has no event of its own.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for range 10000 {
-		if ok() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatal("never: " + what)
 }

@@ -202,8 +202,7 @@ func (a *attachment) room(object string, size int64) (int64, error) {
 	}
 	if err != nil {
 		err = spaceError(err, a.label, a.back.descriptor(), need-committed)
-		var space *SpaceError
-		if errors.As(err, &space) {
+		if space, ok := errors.AsType[*SpaceError](err); ok {
 			space.Object = object
 		}
 		return 0, err

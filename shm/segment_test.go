@@ -17,17 +17,17 @@ func mutexRequest(name string) object.Request {
 	return object.Request{Name: name, Kind: robust.Kind(), Spec: object.Spec{uint64(robust.Poison)}}
 }
 
-func createMutex(t testing.TB, seg *shm.Segment, name string) {
-	t.Helper()
+func createMutex(tb testing.TB, seg *shm.Segment, name string) {
+	tb.Helper()
 	if _, _, err := object.Inside().Create(context.Background(), seg, mutexRequest(name)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func check(t testing.TB, seg *shm.Segment) {
-	t.Helper()
+func check(tb testing.TB, seg *shm.Segment) {
+	tb.Helper()
 	if err := seg.Check(); err != nil {
-		t.Errorf("check: %v", err)
+		tb.Errorf("check: %v", err)
 	}
 }
 

@@ -27,6 +27,7 @@ func blockRequest(name string, n int64) object.Request {
 
 func TestGrowth(t *testing.T) {
 	forEachBackend(t, shm.Spec{Size: 1 << 20, MaxSize: 16 << 20}, func(t *testing.T, seg *shm.Segment) {
+		t.Helper()
 		ctx := context.Background()
 		var addr []object.Object
 		for i := range 3 {
@@ -60,6 +61,7 @@ func TestGrowth(t *testing.T) {
 
 func TestRemovedSpaceIsUsedAgain(t *testing.T) {
 	forEachBackend(t, shm.Spec{Size: 1 << 20, MaxSize: 8 << 20}, func(t *testing.T, seg *shm.Segment) {
+		t.Helper()
 		ctx := context.Background()
 		for i := range 20 {
 			if _, _, err := object.Inside().Create(ctx, seg, blockRequest("x", 5<<20)); err != nil {
@@ -89,6 +91,7 @@ func TestRemovedSpaceIsUsedAgain(t *testing.T) {
 
 func TestNewMemoryIsZero(t *testing.T) {
 	forEachBackend(t, shm.Spec{Size: 1 << 20, MaxSize: 8 << 20}, func(t *testing.T, seg *shm.Segment) {
+		t.Helper()
 		ctx := context.Background()
 		for range 5 {
 			_, obj, err := object.Inside().Create(ctx, seg, blockRequest("x", 5<<20))

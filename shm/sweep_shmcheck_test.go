@@ -122,6 +122,7 @@ func TestKillSweep(t *testing.T) {
 }
 
 func sweep(t *testing.T, operation string) {
+	t.Helper()
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}
 	seg, err := shm.Create(ctx, "s", shm.Spec{Participants: 8, Size: 1 << 20, MaxSize: 64 << 20}, opts)
@@ -154,11 +155,11 @@ func sweep(t *testing.T, operation string) {
 	}
 }
 
-func find(t testing.TB, seg *shm.Segment, name string) (shm.Object, bool) {
-	t.Helper()
+func find(tb testing.TB, seg *shm.Segment, name string) (shm.Object, bool) {
+	tb.Helper()
 	objects, err := seg.Objects()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, o := range objects {
 		if o.Name == name {

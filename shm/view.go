@@ -164,8 +164,6 @@ func (v *view) id() string { return string(v.header.id[:]) }
 
 func (v *view) name() string { return cString(v.header.name[:]) }
 
-func (v *view) bootID() string { return cString(v.header.bootID[:]) }
-
 func cString(b []byte) string {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
