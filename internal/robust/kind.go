@@ -81,5 +81,7 @@ func (c *Core) Holds(yield func(object.Hold) bool) { Holds(c.Words, yield) }
 // State is object.Core's.
 func (c *Core) State() string { return State(c.Words) }
 
-// Mutex returns the words of the one mutex.
-func (c *Core) Mutex() (*Words, Policy) { return c.Words, c.Policy }
+// Mutex returns the process's side of the mutex.
+func (c *Core) Mutex(use *object.Use, obj *object.Object) *Mutex {
+	return New(c.Words, c.Policy, use, obj)
+}

@@ -144,14 +144,13 @@ func (m *Mutex) awaitRepair(ctx context.Context) error {
 
 // repairForLock repairs for Lock: the caller holds the mutex if it returns nil.
 func (m *Mutex) repairForLock(ctx context.Context, fn func() error) error {
-	began := false
-	err := m.repair(ctx, func() error { began = true; return fn() }, m.slot)
-	if err == nil {
+	var failed error
+	err := m.repair(ctx, func() error { failed = fn(); return failed }, m.slot)
+	switch {
+	case err == nil:
 		m.sync.Acquire()
-		return nil
-	}
-	if began && !errors.Is(err, fs.ErrClosed) {
-		return fmt.Errorf("%w; its repair failed: %w", ErrPoisoned, err)
+	case failed != nil:
+		err = fmt.Errorf("%w; its repair failed: %w", ErrPoisoned, failed)
 	}
 	return err
 }

@@ -292,10 +292,14 @@ func TestWaitersMeetPoison(t *testing.T) {
 	plain := async(func() error { return b.Lock(t.Context()) })
 	until(t, "sleeps", b.asleep)
 	c := w.join(3)
-	repairing := async(func() error { return c.LockRepaired(t.Context(), nothing) })
+	repairing := async(func() error {
+		return c.LockRepaired(t.Context(), func() error { // not before the other one has met the poison
+			want(t, "Lock", await(t, "Lock", plain), robust.ErrPoisoned)
+			return nil
+		})
+	})
 	until(t, "sleeps", c.asleep)
 	w.bury(1)
-	want(t, "Lock", await(t, "Lock", plain), robust.ErrPoisoned)
 	want(t, "LockRepaired", await(t, "LockRepaired", repairing), nil)
 }
 

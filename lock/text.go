@@ -1,0 +1,65 @@
+package lock
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/handle"
+	"github.com/shoal-ipc/shoal/internal/kinds"
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/robust"
+)
+
+// unmarshalWait bounds how long UnmarshalText waits.
+const unmarshalWait = 10 * time.Second
+
+// inside separates the name of an object, in which it cannot occur, from the
+// number of its kind, in the text of a mutex that lies inside another object.
+const inside = "~"
+
+// MarshalText returns a text that names the mutex for other processes, which open
+// it by UnmarshalText.
+func (m *Mutex) MarshalText() ([]byte, error) {
+	text, err := m.base.MarshalText()
+	if err != nil {
+		return nil, err
+	}
+	if kind := handle.ObjectOf(&m.base).Kind; kind.ID != robust.KindID {
+		text = strconv.AppendUint(append(text, inside...), uint64(kind.ID), 10)
+	}
+	return text, nil
+}
+
+// UnmarshalText makes m the mutex that text, from MarshalText of any process,
+// names, and keeps Repair. It opens the segment once a process, and waits for that
+// at most ten seconds. Nobody may use m meanwhile.
+func (m *Mutex) UnmarshalText(text []byte) error {
+	seg, name, err := handle.Unmarshal(text)
+	if err != nil {
+		return err
+	}
+	name, number, found := strings.Cut(name, inside)
+	kind := robust.Kind()
+	if found {
+		id, err := strconv.ParseUint(number, 10, 32)
+		if kind = kinds.ByID(uint32(id)); err != nil || kind == nil {
+			return fmt.Errorf("lock: %q names no mutex: %w", text, fs.ErrInvalid)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), unmarshalWait)
+	defer cancel()
+	h, err := handle.Open(ctx, seg, object.Request{Name: name, Kind: kind})
+	if err != nil {
+		return err
+	}
+	opened, err := attach(h)
+	if err != nil {
+		return err
+	}
+	m.base, m.core = opened.base, opened.core
+	return nil
+}
