@@ -127,19 +127,19 @@ func createAt(ctx context.Context, name, path string, spec Spec, opts *Options) 
 		return nil, err
 	}
 	if err := giveGroup(f, spec.Group); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, sys.Drop(f))
 	}
 	seg, err := initialize(ctx, f, newIdentity(name), path, spec)
 	if err != nil {
 		return nil, err
 	}
 	if opts != nil && opts.Init != nil {
-		if err := runInit(opts.Init, seg); err != nil {
-			return nil, errors.Join(err, seg.Close())
+		if err := runInit(opts.Init, seg, f); err != nil {
+			return nil, errors.Join(err, abandon(seg, f))
 		}
 	}
 	if err := sys.LinkFile(f, path); err != nil {
-		_ = seg.Close()
+		_ = abandon(seg, f)
 		if errors.Is(err, fs.ErrExist) {
 			return nil, errTakenName
 		}
@@ -149,17 +149,20 @@ func createAt(ctx context.Context, name, path string, spec Spec, opts *Options) 
 }
 
 // runInit runs the caller's Init; a panic in it leaves no segment either.
-func runInit(init func(*Segment) error, seg *Segment) (err error) {
+func runInit(init func(*Segment) error, seg *Segment, f *os.File) (err error) {
 	done := false
 	defer func() {
 		if !done {
-			_ = seg.Close()
+			_ = abandon(seg, f)
 		}
 	}()
 	err = init(seg)
 	done = true
 	return err
 }
+
+// abandon ends a segment that never got its name.
+func abandon(seg *Segment, f *os.File) error { return errors.Join(sys.Unname(f), seg.Close()) }
 
 func giveGroup(f *os.File, group string) error {
 	if group == "" {

@@ -51,6 +51,9 @@ func TempFile(string, fs.FileMode) (*os.File, error) { return nil, errors.ErrUns
 // LinkFile is not supported here.
 func LinkFile(*os.File, string) error { return errors.ErrUnsupported }
 
+// Unname has nothing to do here.
+func Unname(*os.File) error { return nil }
+
 // Drop closes f.
 func Drop(f *os.File) error { return f.Close() }
 

@@ -130,11 +130,15 @@ func linkHidden(hidden, path string) error {
 
 // Drop closes f, which TempFile returned, and removes its hidden name if it
 // still has one. It is for a file that is not wanted any more.
-func Drop(f *os.File) error {
+func Drop(f *os.File) error { return errors.Join(Unname(f), f.Close()) }
+
+// Unname removes the hidden name of f, which TempFile returned, if it still has
+// one. f stays open.
+func Unname(f *os.File) error {
 	if hidden := hiddenPath(f); hidden != "" && sameFile(f, hidden) {
-		return errors.Join(os.Remove(hidden), f.Close())
+		return os.Remove(hidden)
 	}
-	return f.Close()
+	return nil
 }
 
 // hiddenPath returns the hidden name that f was made with, or "".
