@@ -90,10 +90,11 @@ const (
 // and between tries asks for the lock, which nobody holds for long who publishes
 // so often. A lock that is held for long (by a stopped writer, or in Update)
 // publishes nothing, so that the next try succeeds. Only bytes that no correct
-// process writes bring it to its end, and then any copy is as good as another.
+// process writes bring it to its end without, and then any copy is as good.
 func loadSlow[T any](v *Value, dst *T) uint64 {
 	var version uint64
 	for range loadRounds {
+		oldVersion, oldBusy := v.header.version.Load(), v.header.busy.Load()
 		for range loadTries {
 			version = v.header.version.Load()
 			mem.CopyOut(dst, v.copies[version&1])
@@ -106,6 +107,9 @@ func loadSlow[T any](v *Value, dst *T) uint64 {
 			mem.CopyOut(dst, v.copies[version&1])
 			v.mutex.Drop()
 			return version
+		}
+		if v.header.version.Load() == oldVersion && v.header.busy.Load() == oldBusy {
+			return version // nobody publishes, and still the two do not fit
 		}
 		runtime.Gosched()
 	}
