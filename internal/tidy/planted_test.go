@@ -65,63 +65,69 @@ type header struct {
 var _ = [1]struct{}{}[unsafe.Sizeof(header{})-16]
 `
 
-func TestPlanted(t *testing.T) {
-	replace := func(file, old, with string) func(map[string]string) {
-		return func(files map[string]string) {
-			if !strings.Contains(files[file], old) {
-				panic(file + " has no " + old)
-			}
-			files[file] = strings.Replace(files[file], old, with, 1)
+// plant changes a sound tree.
+type plant func(files map[string]string)
+
+func replace(file, old, with string) plant {
+	return func(files map[string]string) {
+		if !strings.Contains(files[file], old) {
+			panic(file + " has no " + old)
 		}
+		files[file] = strings.Replace(files[file], old, with, 1)
 	}
-	add := func(file, text string) func(map[string]string) {
-		return func(files map[string]string) { files[file] += text }
-	}
-	tests := []struct {
-		rule  string
-		plant func(files map[string]string)
-		want  string // in the first fault that is found
-	}{
-		{"documented", replace("queue/queue.go", "// Put puts.\n", ""), "Put has no comment"},
-		{"documented", replace("queue/queue.go", "// Len returns how many there are.\n", ""), "Len has no comment"},
-		{"documented", replace("queue/queue.go", "// Queue is a queue.\n", ""), "Queue has no comment"},
-		{"documented", replace("queue/queue.go", "// Package queue is one.\n", ""), "package has no comment"},
-		{"documented", add("queue/queue.go", "var Most = 1\n"), "Most has no comment"},
-		{"unsafe", add("queue/cast_unsafe.go", "package queue\n\nimport \"unsafe\"\n"), "queue/cast_unsafe.go:3: unsafe is not"},
-		{"unsafe", add("internal/mem/cast.go", "package mem\n\nimport \"unsafe\"\n"), "internal/mem/cast.go:3: unsafe is not"},
-		{"unsafe", add("queue/layout.go", "var _ unsafe.Pointer\n"), "unsafe.Pointer is not for a layout"},
-		{"sleep", add("queue/queue.go", "func nap() { time.Sleep(1) }\n"), "time.Sleep"},
-		{"length", add("queue/queue.go", strings.Repeat("\n", 500)), "at most 500"},
-		{"pairs", replace("queue/queue.go", " // pairs with: queue.n (Put)", ""), `no load pairs with "queue.n"`},
-		{"pairs", replace("queue/queue.go", "// commit; pairs with: queue.n (Len)", ""), `no store commits "queue.n"`},
-		{"pairs", replace("queue/queue.go", "pairs with: queue.n (Len)", "pairs with: queue.m (Len)"), ""},
-		{"pairs", replace("queue/queue.go", "queue.n (Len)", "queue.n (Cap)"), `no function "Cap"`},
-		{"pairs", replace("queue/queue.go", "queue.n (Len)", "queue.n"), `"queue.n" names no function`},
-		{"layout", replace("queue/layout.go", "state uint32\n\t_     [4]byte", "_     [4]byte\n\tstate uint32"), "says 8 4 state, the compiler 8 4 _"},
-		{"layout", replace("queue/layout.go", "0 8 pos", "0 8 position"), "0 8 position"},
-		{"layout", replace("queue/layout.go", "//\t8 4 state 0 or 1\n", ""), "2 rows, the struct 3"},
-		{"layout", add("queue/layout.go", "\ntype bare struct {\n\t_ structs.HostLayout\n\tx uint64\n}\n"), "bare has no table"},
-		{"layout docs", replace("docs/layout.md", "0 or 1", "0 or 2"), "not that of the code"},
-		{"layout docs", replace("docs/layout.md", "queue/layout.go header", "queue/layout.go footer"), ""},
-		{"snippets", replace("README.md", "fmt.Println(1)", "fmt.Println(2)"), "README.md:8: no example"},
-		{"names", replace("README.md", "queue.Put", "queue.Take"), "there is no queue.Take"},
-		{"names", replace("README.md", "queue.Queue.Len", "queue.Queue.Cap"), "there is no queue.Queue.Cap"},
-		{"names", add("README.md", "`pool.New` is there.\n"), "there is no pool.New"},
-		{"files", replace("README.md", "(docs/layout.md)", "(docs/formats/)"), "there is no docs/formats/"},
-		{"files", add("queue/queue.go", "// See docs/protocol"+".md.\n"), "there is no docs/protocol"},
-		{"files", add("queue/queue.go", "// See docs/decisions/"+"0042.\n"), "there is no docs/decisions/"},
-		{"files", add("queue/queue.go", "// See /ho"+"me/me.\n"), "a place on one machine"},
-		{"words", add("queue/queue.go", "// Written by an A"+"I.\n"), "does not belong here"},
-		{"words", add("docs/layout.md", "TO"+"DO: more.\n"), "does not belong here"},
-		{"commands", replace(".ci/run", "go test ./...", "go test ./queue"), `CI does not run "go test ./..."`},
-		{"commands", replace("README.md", "go run ./examples/value_array_queue\n", ""), "does not say"},
-	}
+}
+
+func add(file, text string) plant {
+	return func(files map[string]string) { files[file] += text }
+}
+
+var planted = []struct {
+	rule  string
+	plant plant
+	want  string // in the first fault that is found
+}{
+	{"documented", replace("queue/queue.go", "// Put puts.\n", ""), "Put has no comment"},
+	{"documented", replace("queue/queue.go", "// Len returns how many there are.\n", ""), "Len has no comment"},
+	{"documented", replace("queue/queue.go", "// Queue is a queue.\n", ""), "Queue has no comment"},
+	{"documented", replace("queue/queue.go", "// Package queue is one.\n", ""), "package has no comment"},
+	{"documented", add("queue/queue.go", "var Most = 1\n"), "Most has no comment"},
+	{"unsafe", add("queue/cast_unsafe.go", "package queue\n\nimport \"unsafe\"\n"), "queue/cast_unsafe.go:3: unsafe is not"},
+	{"unsafe", add("internal/mem/cast.go", "package mem\n\nimport \"unsafe\"\n"), "internal/mem/cast.go:3: unsafe is not"},
+	{"unsafe", add("queue/layout.go", "var _ unsafe.Pointer\n"), "unsafe.Pointer is not for a layout"},
+	{"sleep", add("queue/queue.go", "func nap() { time.Sleep(1) }\n"), "time.Sleep"},
+	{"length", add("queue/queue.go", strings.Repeat("\n", 500)), "at most 500"},
+	{"pairs", replace("queue/queue.go", " // pairs with: queue.n (Put)", ""), `no load pairs with "queue.n"`},
+	{"pairs", replace("queue/queue.go", "// commit; pairs with: queue.n (Len)", ""), `no store commits "queue.n"`},
+	{"pairs", replace("queue/queue.go", "pairs with: queue.n (Len)", "pairs with: queue.m (Len)"), ""},
+	{"pairs", replace("queue/queue.go", "queue.n (Len)", "queue.n (Cap)"), `no function "Cap"`},
+	{"pairs", replace("queue/queue.go", "queue.n (Len)", "queue.n"), `"queue.n" names no function`},
+	{"layout", replace("queue/layout.go", "state uint32\n\t_     [4]byte", "_     [4]byte\n\tstate uint32"), "says 8 4 state, the compiler 8 4 _"},
+	{"layout", replace("queue/layout.go", "0 8 pos", "0 8 position"), "0 8 position"},
+	{"layout", replace("queue/layout.go", "//\t8 4 state 0 or 1\n", ""), "2 rows, the struct 3"},
+	{"layout", add("queue/layout.go", "\ntype bare struct {\n\t_ structs.HostLayout\n\tx uint64\n}\n"), "bare has no table"},
+	{"layout docs", replace("docs/layout.md", "0 or 1", "0 or 2"), "not that of the code"},
+	{"layout docs", replace("docs/layout.md", "queue/layout.go header", "queue/layout.go footer"), ""},
+	{"snippets", replace("README.md", "fmt.Println(1)", "fmt.Println(2)"), "README.md:8: no example"},
+	{"names", replace("README.md", "queue.Put", "queue.Take"), "there is no queue.Take"},
+	{"names", replace("README.md", "queue.Queue.Len", "queue.Queue.Cap"), "there is no queue.Queue.Cap"},
+	{"names", add("README.md", "`pool.New` is there.\n"), "there is no pool.New"},
+	{"files", replace("README.md", "(docs/layout.md)", "(docs/formats/)"), "there is no docs/formats/"},
+	{"files", add("queue/queue.go", "// See docs/protocol"+".md.\n"), "there is no docs/protocol"},
+	{"files", add("queue/queue.go", "// See docs/decisions/"+"0042.\n"), "there is no docs/decisions/"},
+	{"files", add("queue/queue.go", "// See /ho"+"me/me.\n"), "a place on one machine"},
+	{"words", add("queue/queue.go", "// Written by an A"+"I.\n"), "does not belong here"},
+	{"words", add("docs/layout.md", "TO"+"DO: more.\n"), "does not belong here"},
+	{"commands", replace(".ci/run", "go test ./...", "go test ./queue"), `CI does not run "go test ./..."`},
+	{"commands", replace("README.md", "go run ./examples/value_array_queue\n", ""), "does not say"},
+}
+
+func TestPlanted(t *testing.T) {
 	byName := map[string]rule{}
 	for _, r := range rules() {
 		byName[r.name] = r
 	}
 	unproven := maps.Clone(byName)
-	for _, tt := range tests {
+	for _, tt := range planted {
 		delete(unproven, tt.rule)
 		t.Run(tt.rule, func(t *testing.T) {
 			files := sound()
