@@ -4,6 +4,7 @@ package guardian_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,9 +31,9 @@ func deaths() map[string]func() {
 		"panic in goroutine": func() { go panic("as told"); stay() },
 		"exit":               func() { os.Exit(3) },
 		"return":             func() {},
-		"nil pointer":        func() { fmt.Println(*(*int)(nil)) },
+		"nil pointer":        func() { fmt.Println(*flag.Lookup("no such flag")) },
 		"crash":              func() { debug.SetTraceback("crash"); panic("as told") },
-		"stack overflow":     func() { debug.SetMaxStack(1 << 20); overflow(0) },
+		"stack overflow":     func() { debug.SetMaxStack(1 << 20); fmt.Println(overflow(0)) },
 		"throw":              throw,
 		"abort":              func() { _ = syscall.Kill(os.Getpid(), syscall.SIGABRT); stay() },
 		"exec":               func() { execSleep() },
@@ -44,7 +46,12 @@ func deaths() map[string]func() {
 // find one while it also handles a fatal signal, it can hang for ever.
 func stay() { <-time.After(time.Hour) }
 
-func overflow(n int) int { return overflow(n+1) + 1 }
+func overflow(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return overflow(n+1) + 1
+}
 
 // throw makes the runtime end the process: two goroutines write to a map.
 func throw() {
@@ -73,9 +80,11 @@ func manyThreads() {
 	for range 30 {
 		go func() { runtime.LockOSThread(); select {} }()
 	}
+	var busy atomic.Bool
+	busy.Store(true)
 	for range 2 {
 		go func() {
-			for { //nolint:revive // busy until the end
+			for busy.Load() {
 			}
 		}()
 	}
@@ -118,6 +127,7 @@ func TestDeath(t *testing.T) {
 }
 
 func testDeath(t *testing.T, tab *table, slot int, mode string) {
+	t.Helper()
 	h := startHelper(t, nil, "die", tab.file.Name(), strconv.Itoa(slot), mode)
 	if got := h.line(t); got != "joined" {
 		t.Fatal(got)
@@ -150,7 +160,7 @@ func testDeath(t *testing.T, tab *table, slot int, mode string) {
 		if got := tab.word(slot).Load(); got != alive {
 			t.Errorf("without help of the kernel the word became %#x", got)
 		}
-		if !guardian.Mark(tab.word(slot), alive) || tab.word(slot).Load() != dead {
+		if ok, err := guardian.MarkIfGone(tab.file, tab.word(slot), byteOff(slot)); !ok || err != nil || tab.word(slot).Load() != dead {
 			t.Errorf("a dead process cannot be marked: %#x", tab.word(slot).Load())
 		}
 	}

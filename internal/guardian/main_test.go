@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -71,11 +72,11 @@ type helper struct {
 }
 
 // startHelper starts the test binary as helper name; change may alter the command.
-func startHelper(t *testing.T, change func(*exec.Cmd), name string, args ...string) *helper {
-	t.Helper()
+func startHelper(tb testing.TB, change func(*exec.Cmd), name string, args ...string) *helper {
+	tb.Helper()
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cmd := exec.Command(exe, args...)
 	cmd.Env = append(os.Environ(), helperVariable+"="+name)
@@ -84,18 +85,20 @@ func startHelper(t *testing.T, change func(*exec.Cmd), name string, args ...stri
 	}
 	h := &helper{Cmd: cmd}
 	if h.in, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h.out = bufio.NewReader(out)
-	if err := cmd.Start(); err != nil {
-		t.Skip("cannot start:", err)
+	if err := cmd.Start(); errors.Is(err, fs.ErrPermission) && cmd.SysProcAttr != nil {
+		tb.Skip("not permitted:", err)
+	} else if err != nil {
+		tb.Fatal(err)
 	}
 	dog := time.AfterFunc(watchdog, func() { _ = cmd.Process.Kill() })
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		dog.Stop()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -104,19 +107,19 @@ func startHelper(t *testing.T, change func(*exec.Cmd), name string, args ...stri
 }
 
 // line returns the child's next line.
-func (h *helper) line(t *testing.T) string {
-	t.Helper()
+func (h *helper) line(tb testing.TB) string {
+	tb.Helper()
 	s, err := h.out.ReadString('\n')
 	if err != nil {
-		t.Fatalf("the child said %q and ended: %v", s, err)
+		tb.Fatalf("the child said %q and ended: %v", s, err)
 	}
 	return strings.TrimSuffix(s, "\n")
 }
 
-func (h *helper) kill(t *testing.T) {
-	t.Helper()
+func (h *helper) kill(tb testing.TB) {
+	tb.Helper()
 	if err := h.Process.Kill(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	_ = h.Wait()
 }
@@ -135,32 +138,32 @@ func openTable(f *os.File) (*table, error) {
 	return &table{file: f, words: mem.FromBytes(b)}, nil
 }
 
-func newTable(t *testing.T, dir string) *table {
-	t.Helper()
+func newTable(tb testing.TB, dir string) *table {
+	tb.Helper()
 	f, err := os.OpenFile(dir+"/table", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return tableOn(t, f)
+	return tableOn(tb, f)
 }
 
-func tableOn(t *testing.T, f *os.File) *table {
-	t.Helper()
-	t.Cleanup(func() { _ = f.Close() })
+func tableOn(tb testing.TB, f *os.File) *table {
+	tb.Helper()
+	tb.Cleanup(func() { _ = f.Close() })
 	if err := sys.Allocate(f, 0, tableSize); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	tab, err := openTable(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		b, err := tab.words.Bytes(0, tableSize)
 		if err == nil {
 			err = sys.Unmap(b)
 		}
 		if err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return tab
@@ -178,18 +181,18 @@ func (tab *table) join(slot int) (*guardian.Member, error) {
 	return guardian.Join(tab.file, wordOff(slot), byteOff(slot))
 }
 
-func (tab *table) held(t *testing.T, slot int) bool {
-	t.Helper()
+func (tab *table) held(tb testing.TB, slot int) bool {
+	tb.Helper()
 	held, err := sys.ByteHeld(tab.file, byteOff(slot))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return held
 }
 
 // awaitChange waits until a slot's word is not was, and returns it.
-func (tab *table) awaitChange(t *testing.T, slot int, was uint32) uint32 {
-	t.Helper()
+func (tab *table) awaitChange(tb testing.TB, slot int, was uint32) uint32 {
+	tb.Helper()
 	w := tab.word(slot)
 	for end := time.Now().Add(watchdog); time.Now().Before(end); {
 		if x := w.Load(); x != was {
@@ -197,17 +200,17 @@ func (tab *table) awaitChange(t *testing.T, slot int, was uint32) uint32 {
 		}
 		sys.FutexWait(satomic.Ptr(w), was, 250*time.Millisecond)
 	}
-	t.Fatalf("the word of slot %d stays %#x", slot, was)
+	tb.Fatalf("the word of slot %d stays %#x", slot, was)
 	return 0
 }
 
 // awaitFree waits until the byte of a slot is free.
-func (tab *table) awaitFree(t *testing.T, slot int) {
-	t.Helper()
+func (tab *table) awaitFree(tb testing.TB, slot int) {
+	tb.Helper()
 	var never satomic.Uint32
-	for end := time.Now().Add(watchdog); tab.held(t, slot); {
+	for end := time.Now().Add(watchdog); tab.held(tb, slot); {
 		if time.Now().After(end) {
-			t.Fatalf("the byte of slot %d stays locked", slot)
+			tb.Fatalf("the byte of slot %d stays locked", slot)
 		}
 		sys.FutexWait(satomic.Ptr(&never), 0, time.Millisecond)
 	}

@@ -109,10 +109,38 @@ func (m *Member) unclaim() {
 	sys.FutexWake(satomic.Ptr(m.word.Word()), everyone)
 }
 
+// MarkIfGone makes the word of a slot of f say that its owner is dead, if it is
+// and nobody has said so yet, and wakes everybody who sleeps on it. It reports
+// whether it did. The proof is that it can lock the slot's byte itself: a living
+// owner has it, and while the lock is here nobody can become one (Join of the
+// slot fails with ErrTaken meanwhile). It waits for nobody, and any number of
+// processes may call it at once. f must be open for reading and writing.
+func MarkIfGone(f *os.File, word *satomic.Uint32, byteOff int64) (bool, error) {
+	if x := word.Load(); x == 0 || Marked(x) {
+		return false, nil
+	}
+	if held, err := sys.ByteHeld(f, byteOff); held || err != nil {
+		return false, err // the usual answer, for less
+	}
+	own, err := sys.Reopen(f)
+	if err != nil {
+		return false, fmt.Errorf("guardian: %w", err)
+	}
+	defer func() { _ = own.Close() }()
+	locked, err := sys.LockByte(own, byteOff)
+	if !locked || err != nil {
+		return false, err
+	}
+	// Read anew: what was there before may have been released since.
+	x := word.Load()
+	return x != 0 && !Marked(x) && Mark(word, x), nil
+}
+
 // Mark makes word, which the caller saw to be seen, say that its owner is dead,
 // and wakes everybody who sleeps on it. It reports false, and does nothing, if
-// the word has changed. Only who found the byte of the slot free after reading
-// seen, while nobody could join, may call it.
+// the word has changed. The caller must know that the owner is dead, and that
+// nobody has joined since: a process that releases a slot and joins it again
+// writes the same number. MarkIfGone knows.
 func Mark(word *satomic.Uint32, seen uint32) bool {
 	if !word.CompareAndSwap(seen, OwnerDied|Waiters) {
 		return false

@@ -4,9 +4,10 @@ package guardian_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
@@ -130,7 +131,7 @@ func ownResources(t *testing.T) int {
 
 // TestStorm joins and releases from many goroutines at once.
 func TestStorm(t *testing.T) {
-	tabs := []*table{newTable(t, t.TempDir()), newTable(t, "/dev/shm/"+mkdir(t))}
+	tabs := []*table{newTable(t, t.TempDir()), newTable(t, memoryDir(t))}
 	if err := storm(tabs, 400); err != nil {
 		t.Fatal(err)
 	}
@@ -143,14 +144,15 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-func mkdir(t *testing.T) string {
+// memoryDir makes a directory in memory, which goes away.
+func memoryDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "guardian")
-	if err != nil {
+	dir := "/dev/shm/guardian-" + rand.Text()
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Skip("no /dev/shm:", err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir[len("/dev/shm/"):]
+	return dir
 }
 
 // storm joins and releases at random; a slot is either taken or ours.
@@ -159,7 +161,7 @@ func storm(tabs []*table, rounds int) error {
 	for range cap(errs) {
 		go func() {
 			for range rounds {
-				tab, slot := tabs[rand.N(len(tabs))], rand.N(16)
+				tab, slot := tabs[mathrand.N(len(tabs))], mathrand.N(16)
 				m, err := tab.join(slot)
 				if errors.Is(err, guardian.ErrTaken) {
 					continue
@@ -185,13 +187,13 @@ func storm(tabs []*table, rounds int) error {
 // TestKilledInStorm kills processes at random moments of joins and releases.
 // Each slot is then free or marked, and every byte is free.
 func TestKilledInStorm(t *testing.T) {
-	tab, other := newTable(t, t.TempDir()), newTable(t, "/dev/shm/"+mkdir(t))
+	tab, other := newTable(t, t.TempDir()), newTable(t, memoryDir(t))
 	var never satomic.Uint32
 	marked := 0
 	for range 40 {
 		h := startHelper(t, nil, "storm", tab.file.Name(), other.file.Name())
 		h.line(t)
-		sys.FutexWait(satomic.Ptr(&never), 0, rand.N(5*time.Millisecond))
+		sys.FutexWait(satomic.Ptr(&never), 0, mathrand.N(5*time.Millisecond))
 		h.kill(t)
 		for i, x := range []*table{tab, other} {
 			for slot := range 16 {
@@ -244,7 +246,7 @@ func helpStorm(args []string) error {
 // TestMany joins more slots than the kernel looks at.
 func TestMany(t *testing.T) {
 	const beyond = 5
-	tab := newTable(t, "/dev/shm/"+mkdir(t))
+	tab := newTable(t, memoryDir(t))
 	h := startHelper(t, nil, "many", tab.file.Name(), strconv.Itoa(sys.RobustLimit+beyond))
 	h.line(t)
 	h.kill(t)
@@ -315,7 +317,7 @@ func helpMany(args []string) error {
 
 // TestMembersOnAllKindsOfFiles kills a process that is a member of three files.
 func TestMembersOnAllKindsOfFiles(t *testing.T) {
-	files := map[string]*table{"disk": newTable(t, t.TempDir()), "tmpfs": newTable(t, "/dev/shm/"+mkdir(t))}
+	files := map[string]*table{"disk": newTable(t, t.TempDir()), "tmpfs": newTable(t, memoryDir(t))}
 	if f, err := sys.Memfd("table"); err == nil {
 		files["memory"] = tableOn(t, f)
 	}
@@ -357,4 +359,59 @@ func helpMembers(args []string) error {
 	say("joined")
 	awaitParent()
 	return errors.New("not killed")
+}
+
+// TestMarkIfGone audits a slot that one goroutine joins and releases all the
+// time, always with the same number: it must never be marked.
+func TestMarkIfGone(t *testing.T) {
+	tab := newTable(t, t.TempDir())
+	word := tab.word(1)
+	audit := func() bool {
+		t.Helper()
+		marked, err := guardian.MarkIfGone(tab.file, word, byteOff(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return marked
+	}
+	done := make(chan error)
+	go func() {
+		for range 3000 {
+			m, err := tab.join(1)
+			if errors.Is(err, guardian.ErrTaken) {
+				continue // the auditor has the byte
+			}
+			if err == nil {
+				err = m.Release()
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = false
+		default:
+			if audit() {
+				t.Fatal("a living process was marked")
+			}
+		}
+	}
+	if audit() {
+		t.Error("a free slot was marked")
+	}
+	word.Store(guardian.Waiters | 99) // its owner's end was not noticed
+	if !audit() || word.Load() != dead {
+		t.Errorf("not marked: %#x", word.Load())
+	}
+	if audit() || tab.held(t, 1) {
+		t.Error("marked twice, or the byte is still locked")
+	}
 }

@@ -20,7 +20,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if !sys.Probe().RobustList {
 		t.Skip("no robust lists here")
 	}
-	tab := newTable(t, "/dev/shm/"+mkdir(t))
+	tab := newTable(t, memoryDir(t))
 	marked, n := 0, 1
 	for ; ; n++ {
 		h := startHelper(t, nil, "step", tab.file.Name(), strconv.Itoa(n))

@@ -3,6 +3,7 @@ package guardian
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,9 +28,10 @@ type watcher struct {
 	entries []*entry
 
 	// The watcher's own.
-	words  []Word
-	differ []Word
-	sleep  []sys.FutexWaiter
+	words   []Word
+	differ  []Word
+	sleep   []sys.FutexWaiter
+	started bool // whether the last round started a look
 }
 
 // entry is the state of one Watched, guarded by the watcher's mu.
@@ -77,6 +79,7 @@ func (w *watcher) remove(e *entry) {
 		return
 	}
 	e.stopped = true
+	e.differ = nil
 	w.entries = slices.DeleteFunc(w.entries, func(x *entry) bool { return x == e })
 	w.call()
 	// It may be asleep again before this goroutine runs, but not on words of e.
@@ -108,9 +111,15 @@ func (w *watcher) run(r *registry) {
 		if !busy && r.retire(w) {
 			return
 		}
-		if busy {
-			w.wait(limit)
+		if !busy {
+			continue
 		}
+		if w.started {
+			// With one processor a look would otherwise begin when the scheduler
+			// notices that this goroutine sleeps in the kernel.
+			runtime.Gosched()
+		}
+		w.wait(limit)
 	}
 }
 
@@ -121,6 +130,7 @@ func (w *watcher) collect() (limit time.Duration, busy bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sleep = append(w.sleep[:0], sys.FutexWaiter{Word: &w.control, Want: atomic.LoadUint32(&w.control), Private: true})
+	w.started = false
 	now := time.Now()
 	limit = w.audit
 	for _, e := range w.entries {
@@ -128,6 +138,8 @@ func (w *watcher) collect() (limit time.Duration, busy bool) {
 			limit = min(limit, due)
 		}
 	}
+	clear(w.words)
+	clear(w.differ)
 	w.asleep = len(w.entries) > 0
 	w.sleeps++
 	return limit, w.asleep
@@ -180,7 +192,7 @@ func (w *watcher) gather(e *entry) {
 
 // look starts a Look of e. The caller holds mu.
 func (w *watcher) look(e *entry) {
-	e.looking = true
+	e.looking, w.started = true, true
 	go func() {
 		w.mu.Lock()
 		stopped := e.stopped
@@ -211,6 +223,8 @@ func (w *watcher) wait(limit time.Duration) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// What was mapped at these addresses may be gone after the next stop.
+	clear(w.sleep)
 	w.asleep = false
 	w.round++
 	w.awake.Broadcast()

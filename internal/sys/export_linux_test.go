@@ -1,5 +1,8 @@
 package sys
 
+// InParts is inParts.
+var InParts = inParts
+
 // WriteZeros is writeZeros.
 var WriteZeros = writeZeros
 

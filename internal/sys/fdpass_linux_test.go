@@ -28,7 +28,11 @@ func connPair(t *testing.T, kind int) (a, b *net.UnixConn) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends[i] = c.(*net.UnixConn)
+		end, ok := c.(*net.UnixConn)
+		if !ok {
+			t.Fatalf("a %T", c)
+		}
+		ends[i] = end
 		t.Cleanup(func() { _ = c.Close() })
 		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)

@@ -12,10 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func mustTryLock(t *testing.T, l *sys.FileLock, want bool) {
+func mustGet(t *testing.T, l *sys.FileLock) {
 	t.Helper()
-	if got, err := l.TryLock(); got != want || err != nil {
-		t.Fatalf("TryLock = %v, %v; want %v", got, err, want)
+	if got, err := l.TryLock(); !got || err != nil {
+		t.Fatalf("TryLock = %v, %v; want true", got, err)
+	}
+}
+
+func mustNotGet(t *testing.T, l *sys.FileLock) {
+	t.Helper()
+	if got, err := l.TryLock(); got || err != nil {
+		t.Fatalf("TryLock = %v, %v; want false", got, err)
 	}
 }
 
@@ -23,17 +30,17 @@ func TestFileLock(t *testing.T) {
 	f := fileOf(t, 0)
 	a, b := sys.NewFileLock(f), sys.NewFileLock(f)
 	before := openDescriptors(t)
-	mustTryLock(t, a, true)
-	mustTryLock(t, a, false)
-	mustTryLock(t, b, false)
+	mustGet(t, a)
+	mustNotGet(t, a)
+	mustNotGet(t, b)
 	if err := b.Unlock(); err != nil { // not its lock
 		t.Fatal(err)
 	}
-	mustTryLock(t, b, false)
+	mustNotGet(t, b)
 	if err := a.Unlock(); err != nil {
 		t.Fatal(err)
 	}
-	mustTryLock(t, b, true)
+	mustGet(t, b)
 	if err := b.Unlock(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +95,9 @@ func TestFileLockOfTheDead(t *testing.T) {
 	h := startHelper(t, "flock", nil, f.Name())
 	h.line(t)
 	l := sys.NewFileLock(f)
-	mustTryLock(t, l, false)
+	mustNotGet(t, l)
 	h.kill(t)
-	mustTryLock(t, l, true)
+	mustGet(t, l)
 }
 
 func helpFlock(args []string) error {

@@ -89,7 +89,7 @@ func TestFeatures(t *testing.T) {
 	have := sys.Probe()
 	t.Logf("this system has %+v", have)
 	for _, off := range all {
-		h := startHelper(t, "features", []string{sys.DisableVariable + "= ," + strings.ToUpper(off.name) + ",nonsense"})
+		h := startHelper(t, "features", []string{sys.DisableVariable + "=" + os.Getenv(sys.DisableVariable) + ", ," + strings.ToUpper(off.name) + ",nonsense"})
 		got := h.line(t)
 		want := have
 		switch off.name {
@@ -114,7 +114,7 @@ func helpFeatures([]string) error {
 	var errs []error
 	check := func(name string, has bool, err error) {
 		if errors.Is(err, errors.ErrUnsupported) == has {
-			errs = append(errs, fmt.Errorf("%s is here: %v, but it fails with %v", name, has, err))
+			errs = append(errs, fmt.Errorf("%s is here: %v, but it fails with %w", name, has, err))
 		}
 	}
 	var word uint32

@@ -100,7 +100,7 @@ func (d *DeathWord) Unmap() error {
 		return nil
 	}
 	err := unix.MunmapPtr(d.base, d.size)
-	d.base = nil
+	d.base, d.node, d.word = nil, nil, nil // the memory may become something else's
 	return os.NewSyscallError("munmap", err)
 }
 

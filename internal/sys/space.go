@@ -29,7 +29,7 @@ func Allocate(f *os.File, off, n int64) error {
 		return err
 	}
 	err = onDescriptor(f, func(fd int) error {
-		return retry(func() error { return unix.Fallocate(fd, 0, off, n) })
+		return inParts(off, n, func(off, n int64) error { return unix.Fallocate(fd, 0, off, n) })
 	})
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		err = writeZeros(f, before.Size(), off+n)
@@ -41,6 +41,26 @@ func Allocate(f *os.File, off, n int64) error {
 		}
 	}
 	return fileError("allocate", f, err)
+}
+
+// inParts calls allocate for the whole, and for ever smaller parts when a signal
+// interrupts it: in Linux before 6.12 a file system in memory then gives back
+// what the call has got so far, and under a profiler's signals a large call
+// would begin anew for ever.
+func inParts(off, n int64, allocate func(off, n int64) error) error {
+	const smallest = 256 << 10
+	for part := n; n > 0; {
+		part = min(part, n)
+		switch err := allocate(off, part); {
+		case errors.Is(err, unix.EINTR):
+			part = max(part/2, smallest)
+		case err != nil:
+			return err
+		default:
+			off, n = off+part, n-part
+		}
+	}
+	return nil
 }
 
 // writeZeros extends f from its end to size.
@@ -99,7 +119,8 @@ func freeSpace(st *unix.Statfs_t) (int64, error) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, fmt.Errorf("sysinfo: %w", err)
 	}
-	return clampProduct(uint64(info.Freeram)+uint64(info.Bufferram), uint64(info.Unit)), nil
+	free := uint64(info.Freeram) + uint64(info.Bufferram) //nolint:unconvert // 32 bits on some CPUs
+	return clampProduct(free, uint64(info.Unit)), nil
 }
 
 func clampProduct(a, b uint64) int64 {

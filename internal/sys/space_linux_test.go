@@ -152,3 +152,30 @@ func TestFreeSpaceOfMemory(t *testing.T) {
 		t.Errorf("free space of nothing: %v, want fs.ErrNotExist", err)
 	}
 }
+
+// TestAllocateInParts has every call interrupted that wants more than can be
+// done between two signals.
+func TestAllocateInParts(t *testing.T) {
+	for _, most := range []int64{256 << 10, 300 << 10, 1 << 20, 1 << 40} {
+		for _, n := range []int64{1, 256 << 10, 100<<20 + 7} {
+			const off = 12345
+			end, interrupted := int64(off), false
+			err := sys.InParts(off, n, func(from, part int64) error {
+				if from != end || part <= 0 {
+					t.Fatalf("part of %d at %d after %d", part, from, end)
+				}
+				if interrupted = !interrupted; interrupted || part > most {
+					return unix.EINTR
+				}
+				end += part
+				return nil
+			})
+			if err != nil || end != off+n {
+				t.Errorf("at most %d: allocated to %d, %v; want %d", most, end, err, off+n)
+			}
+		}
+	}
+	if err := sys.InParts(0, 10, func(int64, int64) error { return unix.ENOSPC }); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("%v, want ENOSPC", err)
+	}
+}
