@@ -1,0 +1,285 @@
+package lock_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/lock"
+	"github.com/shoal-ipc/shoal/process"
+	"github.com/shoal-ipc/shoal/shm"
+	"github.com/shoal-ipc/shoal/shm/shmtest"
+)
+
+// args is what a child gets: it prints a line when it has got as far as its name
+// says.
+type args struct {
+	Mutexes []*lock.Mutex
+	Rounds  int
+}
+
+var (
+	// holds locks everything and keeps it.
+	holds = process.Func("lock-holds", func(ctx context.Context, a args) error {
+		for _, m := range a.Mutexes {
+			if err := m.Lock(ctx); err != nil {
+				return err
+			}
+		}
+		fmt.Println("held")
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	// waits locks everything once more, and unlocks.
+	waits = process.Func("lock-waits", func(ctx context.Context, a args) error {
+		fmt.Println("waits")
+		for _, m := range a.Mutexes {
+			if err := m.Do(ctx, func() error { return nil }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	// repairs makes and counts sections, and repairs.
+	repairs = process.Func("lock-repairs", func(ctx context.Context, a args) error {
+		m := a.Mutexes[0]
+		repaired := 0
+		m.Repair = func() error { repaired++; return nil }
+		for range a.Rounds {
+			if err := m.Do(ctx, func() error { return nil }); err != nil {
+				return err
+			}
+		}
+		fmt.Println(repaired)
+		return nil
+	})
+	// hammers locks and unlocks until it is killed.
+	hammers = process.Func("lock-hammers", func(ctx context.Context, a args) error {
+		fmt.Println("begun")
+		for ctx.Err() == nil {
+			for _, m := range a.Mutexes {
+				err := m.Do(ctx, func() error {
+					for range 1000 { // most of the time it is inside
+						_, _ = m.Holder()
+					}
+					return nil
+				})
+				if err != nil && !errors.Is(err, lock.ErrPoisoned) {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+)
+
+// start starts f, and returns it with what it prints.
+func start(t *testing.T, f *process.Function[args], a args) (*process.Child, *bufio.Reader) {
+	t.Helper()
+	out, in, err := os.Pipe()
+	want(t, "Pipe", err, nil)
+	cmd := f.Command(a)
+	cmd.Stdout = in
+	child, err := cmd.Start(t.Context())
+	want(t, "Start", err, nil)
+	want(t, "Close", in.Close(), nil)
+	t.Cleanup(func() { _ = out.Close() })
+	return child, bufio.NewReader(out)
+}
+
+func line(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	s, err := r.ReadString('\n')
+	want(t, "a line of the child", err, nil)
+	return s[:len(s)-1]
+}
+
+// TestOwnerIsKilled kills a child that holds three mutexes.
+func TestOwnerIsKilled(t *testing.T) {
+	ctx := t.Context()
+	seg, second := shmtest.Segment(t, shm.Spec{}), shmtest.Segment(t, shm.Spec{})
+	m := create(t, seg, lock.Spec{})
+	released, err := lock.CreateMutex(ctx, seg, "released", lock.Spec{OnDeath: lock.Release})
+	want(t, "CreateMutex", err, nil)
+	elsewhere := create(t, second, lock.Spec{})
+	untouched, err := lock.CreateMutex(ctx, seg, "untouched", lock.Spec{})
+	want(t, "CreateMutex", err, nil)
+	want(t, "Lock", untouched.Lock(ctx), nil)
+
+	child, out := start(t, holds, args{Mutexes: []*lock.Mutex{m, released, elsewhere}})
+	line(t, out)
+	want(t, "TryLock", m.TryLock(), lock.ErrLocked)
+	want(t, "Unlock", m.Unlock(), lock.ErrNotOwner)
+	if p, held := m.Holder(); !held || p.PID != child.PID() || !p.Alive {
+		t.Errorf("Holder: %+v %v, want pid %d", p, held, child.PID())
+	}
+	// These wait in this process when it happens.
+	poisoned := async(func() error { return m.Lock(ctx) })
+	got := async(func() error { return released.Lock(ctx) })
+	until(t, "both wait", func() bool { return waiting(t, seg, 2) })
+	shmtest.Kill(t, child)
+	want(t, "Lock", await(t, "the poisoned one", poisoned), lock.ErrPoisoned)
+	want(t, "Lock", await(t, "the released one", got), nil)
+	if p, held := m.Holder(); !held || p.PID != child.PID() || p.Alive {
+		t.Errorf("Holder after its death: %+v %v, want pid %d", p, held, child.PID())
+	}
+	want(t, "TryLock", elsewhere.TryLock(), lock.ErrPoisoned)
+	want(t, "TryLock", untouched.TryLock(), lock.ErrLocked)
+	for _, m := range []*lock.Mutex{m, elsewhere} {
+		want(t, "Recover", m.Recover(ctx, func() error { return nil }), nil)
+		want(t, "Lock", m.Lock(ctx), nil)
+		want(t, "Unlock", m.Unlock(), nil)
+	}
+	want(t, "Unlock", released.Unlock(), nil)
+	want(t, "Unlock", untouched.Unlock(), nil)
+}
+
+// TestChainOfDeaths has each of several children take over from a killed one.
+func TestChainOfDeaths(t *testing.T) {
+	m := create(t, shmtest.Segment(t, shm.Spec{}), lock.Spec{OnDeath: lock.Release})
+	for range 3 {
+		child, out := start(t, holds, args{Mutexes: []*lock.Mutex{m}})
+		line(t, out)
+		next, out := start(t, holds, args{Mutexes: []*lock.Mutex{m}})
+		shmtest.Kill(t, child)
+		line(t, out)
+		shmtest.Kill(t, next)
+	}
+	want(t, "TryLock", m.TryLock(), nil)
+	want(t, "Unlock", m.Unlock(), nil)
+}
+
+// TestWaiterIsKilled kills a child that waits, sometimes just when it is woken:
+// another one behind it must get in all the same.
+func TestWaiterIsKilled(t *testing.T) {
+	rounds := 25
+	if testing.Short() {
+		rounds = 5
+	}
+	seg := shmtest.Segment(t, shm.Spec{})
+	m := create(t, seg, lock.Spec{})
+	for i := range rounds {
+		want(t, "Lock", m.Lock(t.Context()), nil)
+		victim, out := start(t, waits, args{Mutexes: []*lock.Mutex{m}})
+		line(t, out)
+		until(t, "the victim sleeps", func() bool { return waiting(t, seg, 1) })
+		behind := async(func() error { return m.Lock(t.Context()) })
+		until(t, "another one waits", func() bool { return waiting(t, seg, 2) })
+		if i%2 == 0 {
+			want(t, "Kill", victim.Kill(), nil)
+			want(t, "Unlock", m.Unlock(), nil)
+		} else {
+			want(t, "Unlock", m.Unlock(), nil) // wakes the victim
+			want(t, "Kill", victim.Kill(), nil)
+		}
+		err := await(t, "who waits behind it", behind)
+		shmtest.Kill(t, victim)
+		if errors.Is(err, lock.ErrPoisoned) { // the victim was quick enough to get in
+			want(t, "Recover", m.Recover(t.Context(), func() error { return nil }), nil)
+			continue
+		}
+		want(t, "Lock", err, nil)
+		want(t, "Unlock", m.Unlock(), nil)
+	}
+}
+
+// TestKillsAnywhere kills children that hammer two mutexes, while this process
+// and others go on. Every death inside is met exactly once.
+func TestKillsAnywhere(t *testing.T) {
+	kills := 40
+	if testing.Short() {
+		kills = 8
+	}
+	seg := shmtest.Segment(t, shm.Spec{})
+	m := create(t, seg, lock.Spec{})
+	r, err := lock.CreateMutex(t.Context(), seg, "released", lock.Spec{OnDeath: lock.Release})
+	want(t, "CreateMutex", err, nil)
+	both := args{Mutexes: []*lock.Mutex{m, r}}
+	met := 0
+	m.Repair = func() error { met++; return nil }
+	for range kills {
+		victim, out := start(t, hammers, both)
+		line(t, out)
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, m := range both.Mutexes {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					if err := m.Do(t.Context(), func() error { return nil }); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for range rand.N(3000) {
+			_, _ = m.Holder()
+		}
+		shmtest.Kill(t, victim)
+		stop()
+		wg.Wait()
+	}
+	want(t, "Lock", m.Lock(t.Context()), nil)
+	want(t, "Unlock", m.Unlock(), nil)
+	t.Logf("%d of %d died holding the mutex", met, kills)
+}
+
+// TestDeathIsReportedOnce has children race for the repair.
+func TestDeathIsReportedOnce(t *testing.T) {
+	m := create(t, shmtest.Segment(t, shm.Spec{}), lock.Spec{})
+	a := args{Mutexes: []*lock.Mutex{m}, Rounds: 50}
+	for range 3 {
+		victim, out := start(t, holds, a)
+		line(t, out)
+		var outs []*bufio.Reader
+		for range 4 {
+			_, out := start(t, repairs, a)
+			outs = append(outs, out)
+		}
+		shmtest.Kill(t, victim)
+		total := 0
+		for _, out := range outs {
+			var n int
+			if _, err := fmt.Sscan(line(t, out), &n); err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+		if total != 1 {
+			t.Fatalf("repaired %d times", total)
+		}
+	}
+}
+
+// TestManyShortLived has many processes come, lock and go.
+func TestManyShortLived(t *testing.T) {
+	n := 30
+	if testing.Short() {
+		n = 5
+	}
+	seg := shmtest.Segment(t, shm.Spec{})
+	m := create(t, seg, lock.Spec{})
+	before, err := seg.Stat()
+	want(t, "Stat", err, nil)
+	for range n {
+		child, _ := start(t, waits, args{Mutexes: []*lock.Mutex{m}})
+		want(t, "Wait", child.Wait(t.Context()), nil)
+		want(t, "AwaitRepair", object.Inside().AwaitRepair(t.Context(), child.PID()), nil)
+	}
+	after, err := seg.Stat()
+	want(t, "Stat", err, nil)
+	if after.Size != before.Size || after.Used != before.Used {
+		t.Errorf("the segment grew: %+v, %+v", before, after)
+	}
+	if p, err := seg.Participants(); err != nil || len(p) != 1 {
+		t.Errorf("participants %v, %v", p, err)
+	}
+	want(t, "TryLock", m.TryLock(), nil)
+	want(t, "Unlock", m.Unlock(), nil)
+}
