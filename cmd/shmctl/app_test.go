@@ -38,7 +38,7 @@ type app struct {
 func start(t *testing.T, dir, lifetime string) *app {
 	t.Helper()
 	a := &app{t: t, cmd: exec.Command(os.Args[0])}
-	a.cmd.Env = append(os.Environ(), roleVariable+"=app", "SHOAL_DIR="+dir)
+	a.cmd.Env = environ("app", dir)
 	a.cmd.Stderr = os.Stderr
 	var err error
 	if a.stdin, err = a.cmd.StdinPipe(); err != nil {

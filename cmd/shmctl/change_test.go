@@ -78,7 +78,7 @@ func TestCleanRepairs(t *testing.T) {
 		t.Errorf("permits are still held: %+v", h)
 	}
 	wantText(t, in.object(t, "gate").State, "poisoned")
-	wantText(t, look(t, dir, "clean").out, "nothing to clean")
+	wantText(t, shmctl(t, dir, "clean").out, "nothing to clean")
 	wantCode(t, look(t, dir, "check"), 0)
 
 	// It works on, with what was in it.

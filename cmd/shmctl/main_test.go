@@ -31,6 +31,11 @@ func TestMain(m *testing.M) {
 // watchdog is how long anything may take before a test gives up.
 const watchdog = time.Minute
 
+// environ is the environment of a child. In race builds it does not linger.
+func environ(role, dir string) []string {
+	return append(os.Environ(), roleVariable+"="+role, "SHOAL_DIR="+dir, "GORACE=atexit_sleep_ms=0")
+}
+
 // outcome is what a run of shmctl wrote and how it ended.
 type outcome struct {
 	out, err string
@@ -42,7 +47,7 @@ func shmctl(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
 	ctx := t.Context()
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), roleVariable+"=shmctl", "SHOAL_DIR="+dir)
+	cmd.Env = environ("shmctl", dir)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	timer := time.AfterFunc(watchdog, func() { _ = cmd.Process.Kill() })

@@ -20,7 +20,7 @@ func TestOrders(t *testing.T) {
 	dir := t.TempDir()
 	orders := func(args ...string) (*exec.Cmd, *bytes.Buffer) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-		cmd.Env = append(os.Environ(), "ORDERS_TEST_RUN=1", "SHOAL_DIR="+dir)
+		cmd.Env = append(os.Environ(), "ORDERS_TEST_RUN=1", "SHOAL_DIR="+dir, "GORACE=atexit_sleep_ms=0")
 		out := new(bytes.Buffer)
 		cmd.Stdout, cmd.Stderr = out, out
 		return cmd, out
