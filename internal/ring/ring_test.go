@@ -99,6 +99,10 @@ func (b *bed) die(slot uint32) {
 	delete(b.uses, slot)
 }
 
+func deadNow(slot uint32) object.Dead { return object.Dead{Slot: slot} }
+
+func goneNow(slot uint32) object.Dead { return object.Dead{Slot: slot, Exited: true} }
+
 func get(p *ring.Port) (string, error) {
 	m, err := p.TryTake()
 	if err != nil {
