@@ -18,7 +18,7 @@ import (
 //	128 64 partsLock of the writers of elements that no single store covers, see parts
 //	192 8 sequence odd while such an element is being written; commit word of Set
 //	200 8 index which one
-//	208 8 bytes what it becomes
+//	208 8 bytes what it becomes, the first byte lowest
 //	216 40 pad2 -
 type header struct {
 	_         structs.HostLayout

@@ -68,79 +68,86 @@ const (
 	readRounds = 1 << 14
 )
 
-// Load copies element i to dst, which is as long as an element. i is in range.
-func (p *parts) Load(i int64, dst []byte) {
+// Load returns the bytes of element i, which is in range; the first is the lowest.
+func (p *parts) Load(i int64) uint64 {
 	at := p.place(i)
 	if at.split == 0 {
-		get(&p.words[at.word], at.at, dst)
-		return
+		return get(&p.words[at.word]) >> (8 * at.at)
 	}
+	var x uint64
 	for range readRounds { // only bytes that no correct process writes bring this to its end
 		for range readTries {
-			if p.loadBoth(i, at, dst) {
-				return
+			var ok bool
+			if x, ok = p.loadBoth(i, at); ok {
+				return x
 			}
 		}
 		runtime.Gosched()
 	}
+	return x
 }
 
-// loadBoth copies an element that lies in two words, unless it was disturbed.
-func (p *parts) loadBoth(i int64, at place, dst []byte) bool {
+// loadBoth returns an element that lies in two words, unless it was disturbed.
+func (p *parts) loadBoth(i int64, at place) (x uint64, ok bool) {
 	s := p.header.sequence.Load() // pairs with: vector.parts.sequence (storeBoth)
 	if s%2 == 1 && p.header.index.Load() == uint64(i) {
-		get(&p.header.bytes, 0, dst)
+		x = p.header.bytes.Load()
 	} else {
-		get(&p.words[at.word], at.at, dst[:at.split])
-		get(&p.words[at.word+1], 0, dst[at.split:])
+		x = get(&p.words[at.word])>>(8*at.at) | get(&p.words[at.word+1])<<(8*at.split)
 	}
-	return p.header.sequence.Load() == s
+	return x, p.header.sequence.Load() == s
 }
 
-// Store sets element i, which is in range, to src, which is as long as an
-// element. It waits for other writers; it fails, with nothing changed, if the
-// segment is closed meanwhile, or its lock is damaged.
-func (p *Parts) Store(i int64, src []byte) error {
-	at := p.place(i)
-	if at.split == 0 {
-		put(&p.words[at.word], at.at, src)
+// Store sets element i, which is in range, to bytes as Load returns them. It
+// waits for other writers; it fails, with nothing changed, if the segment is
+// closed meanwhile, or its lock is damaged.
+func (p *Parts) Store(i int64, x uint64) error {
+	if p.place(i).split == 0 {
+		p.Put(i, x)
 		return nil
 	}
-	if err := p.mutex.Lock(context.Background()); err != nil {
+	if err := p.Lock(); err != nil {
 		return err
 	}
-	p.storeBoth(i, at, src)
-	p.mutex.Drop()
+	p.Put(i, x)
+	p.Unlock()
 	return nil
 }
 
-// StoreAll sets elements from i on, all in range, to those in src.
-func (p *Parts) StoreAll(i int64, src []byte) error {
-	if err := p.mutex.Lock(context.Background()); err != nil {
-		return err
+// Lock begins a series of Puts. It waits for other writers, and fails as Store does.
+func (p *Parts) Lock() error { return p.mutex.Lock(context.Background()) }
+
+// Unlock ends it.
+func (p *Parts) Unlock() { p.mutex.Drop() }
+
+// Put is Store with the lock held.
+func (p *Parts) Put(i int64, x uint64) {
+	x &= p.mask()
+	if at := p.place(i); at.split == 0 {
+		put(&p.words[at.word], p.mask()<<(8*at.at), x<<(8*at.at))
+	} else {
+		p.storeBoth(i, at, x)
 	}
-	defer p.mutex.Drop()
-	for ; int64(len(src)) >= p.size; src = src[p.size:] {
-		if at := p.place(i); at.split == 0 {
-			put(&p.words[at.word], at.at, src[:p.size])
-		} else {
-			p.storeBoth(i, at, src[:p.size])
-		}
-		i++
-	}
-	return nil
 }
+
+// mask has all bits of an element.
+func (p *parts) mask() uint64 { return 1<<(8*p.size) - 1 }
 
 // storeBoth sets an element that lies in two words. The lock is held.
-func (p *parts) storeBoth(i int64, at place, src []byte) {
+func (p *parts) storeBoth(i int64, at place, x uint64) {
 	p.finish()
 	s := p.header.sequence.Load()
 	p.header.index.Store(uint64(i))
-	put(&p.header.bytes, 0, src)
+	p.header.bytes.Store(x)
 	p.header.sequence.Store(s + 1) // commit; pairs with: vector.parts.sequence (loadBoth)
-	put(&p.words[at.word], at.at, src[:at.split])
-	put(&p.words[at.word+1], 0, src[at.split:])
-	p.header.sequence.Store(s + 2) // pairs with: vector.parts.sequence (loadBoth)
+	p.fill(at, x)
+	p.header.sequence.Store(s + 2) // commit; pairs with: vector.parts.sequence (loadBoth)
+}
+
+// fill writes both words of an element.
+func (p *parts) fill(at place, x uint64) {
+	put(&p.words[at.word], p.mask()<<(8*at.at), x<<(8*at.at))
+	put(&p.words[at.word+1], p.mask()>>(8*at.split), x>>(8*at.split))
 }
 
 // finish does what a note says, if there is one. The lock is held, or belongs to
@@ -151,14 +158,11 @@ func (p *parts) finish() {
 		return
 	}
 	if i := p.header.index.Load(); i < uint64(p.n) {
-		var b [8]byte
-		get(&p.header.bytes, 0, b[:])
 		if at := p.place(int64(i)); at.split != 0 {
-			put(&p.words[at.word], at.at, b[:at.split])
-			put(&p.words[at.word+1], 0, b[at.split:p.size])
+			p.fill(at, p.header.bytes.Load()&p.mask())
 		}
 	}
-	p.header.sequence.Store(s + 1)
+	p.header.sequence.Store(s + 1) // commit; pairs with: vector.parts.sequence (loadBoth)
 }
 
 // repair finishes what the dead participant d began.
@@ -186,23 +190,23 @@ func (p *parts) check(live func(slot uint32) bool) []error {
 	return errs
 }
 
-// get copies the bytes of w from at on to dst.
-func get(w *satomic.Uint64, at int64, dst []byte) {
-	var b [8]byte
-	binary.NativeEndian.PutUint64(b[:], w.Load())
-	copy(dst, b[at:])
-}
+// get returns the bytes of w; the first is the lowest.
+func get(w *satomic.Uint64) uint64 { return ordered(w.Load()) }
 
-// put sets the bytes of w from at on to src, in one step, and leaves the others
-// as they are.
-func put(w *satomic.Uint64, at int64, src []byte) {
+// put sets the bits of w that are in mask to those of x, which has no others.
+func put(w *satomic.Uint64, mask, x uint64) {
 	for {
 		old := w.Load()
-		var b [8]byte
-		binary.NativeEndian.PutUint64(b[:], old)
-		copy(b[at:], src)
-		if w.CompareAndSwap(old, binary.NativeEndian.Uint64(b[:])) {
+		if w.CompareAndSwap(old, ordered(ordered(old)&^mask|x)) {
 			return
 		}
 	}
+}
+
+// ordered makes the first byte of a word in memory the lowest of a number, and
+// the other way round.
+func ordered(w uint64) uint64 {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], w)
+	return binary.LittleEndian.Uint64(b[:])
 }
