@@ -201,7 +201,7 @@ func TestArgumentsThatCannotTravel(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			files := openFiles(t)
+			leaks := noLeaks(t)
 			child, err := test.start(t.Context())
 			if child != nil || !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("Start: %v, %v; want %v and %q", child, err, test.want, test.text)
@@ -209,9 +209,7 @@ func TestArgumentsThatCannotTravel(t *testing.T) {
 			if n := len(process.Children()); n != 0 {
 				t.Errorf("%d children are left", n)
 			}
-			if now := openFiles(t); now != files {
-				t.Errorf("%d open files, before %d", now, files)
-			}
+			leaks()
 		})
 	}
 	if err := takesHidden.Run(deadline(t), withHidden{Shown: "x"}); err != nil {

@@ -67,13 +67,11 @@ func TestFilesAreInherited(t *testing.T) {
 	a.Again = a.First
 	a.Out = a.First
 	want.WriteString("true true true")
-	before := openFiles(t)
+	leaks := noLeaks(t)
 	if out := output(t, readFiles.Command(a)); out != want.String() {
 		t.Errorf("the child read %s, want %s", out, want.String())
 	}
-	if now := openFiles(t); now != before {
-		t.Errorf("%d open files, before %d", now, before)
-	}
+	leaks()
 	if _, err := a.First.Stat(); err != nil {
 		t.Errorf("the parent's file: %v", err)
 	}

@@ -81,7 +81,7 @@ func TestHandlesTravel(t *testing.T) {
 	if err := shm.Remove("two", &shm.Options{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
-	before := openFiles(t)
+	leaks := noLeaks(t)
 	h := handles{Sum: a, Plain: plain, List: []*value.Atomic[int64]{a, b}, ByName: map[string]*value.Atomic[int64]{"b": b}, Seg: one}
 	h.Inner.Sum = b
 	if err := addUp.Run(deadline(t), h); err != nil {
@@ -90,9 +90,7 @@ func TestHandlesTravel(t *testing.T) {
 	if a.Load() != 10011 || b.Load() != 1110 || plain.Load() != 3.1415927 {
 		t.Errorf("the child left %d, %d and %v", a.Load(), b.Load(), plain.Load())
 	}
-	if now := openFiles(t); now != before {
-		t.Errorf("%d open files, before %d", now, before)
-	}
+	leaks()
 	for _, seg := range []*shm.Segment{one, two} {
 		if err := seg.Check(); err != nil {
 			t.Error(err)

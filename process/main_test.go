@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -131,4 +132,48 @@ func remoteOf(t *testing.T, err error) *process.RemoteError {
 		t.Fatalf("error is %T %v, want a *RemoteError in it", err, err)
 	}
 	return e
+}
+
+// openFiles returns where the descriptors of this process lead, by number.
+func openFiles(t *testing.T) map[string]string {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := map[string]string{}
+	for _, d := range list {
+		if to, err := os.Readlink("/proc/self/fd/" + d.Name()); err == nil { // not the directory's own
+			m[d.Name()] = to
+		}
+	}
+	return m
+}
+
+// noLeaks returns a check that no descriptor is open that is not open now.
+func noLeaks(t *testing.T) (check func()) {
+	t.Helper()
+	if err := nothing.Run(deadline(t), struct{}{}); err != nil { // opens what the runtime needs for ever
+		t.Fatal(err)
+	}
+	before := openFiles(t)
+	return func() {
+		t.Helper()
+		// Closed segments go with the garbage, and audits open files for a moment.
+		for end := time.Now().Add(10 * time.Second); ; runtime.GC() {
+			var leaked []string
+			for fd, to := range openFiles(t) {
+				if before[fd] != to {
+					leaked = append(leaked, fd+" "+to)
+				}
+			}
+			if len(leaked) == 0 {
+				return
+			}
+			if time.Now().After(end) {
+				t.Errorf("left open: %v", leaked)
+				return
+			}
+		}
+	}
 }

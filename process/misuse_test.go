@@ -121,7 +121,7 @@ func TestStartRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			files := openFiles(t)
+			leaks := noLeaks(t)
 			child, err := test.cmd.Start(test.ctx)
 			if child != nil || !errors.Is(err, test.want) {
 				t.Errorf("Start: %v, %v; want %v", child, err, test.want)
@@ -129,19 +129,7 @@ func TestStartRefuses(t *testing.T) {
 			if n := len(process.Children()); n != 0 {
 				t.Errorf("%d children are left", n)
 			}
-			if now := openFiles(t); now != files {
-				t.Errorf("%d open files, before %d", now, files)
-			}
+			leaks()
 		})
 	}
-}
-
-// openFiles returns the number of descriptors that this process has open.
-func openFiles(t *testing.T) int {
-	t.Helper()
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(list)
 }
