@@ -8,6 +8,7 @@ import (
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
 	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/satomic"
 	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
@@ -22,6 +23,8 @@ type backing interface {
 	join(slot uint32) (member, error)
 	// held reports whether any thread of the participant's process still exists.
 	held(slot uint32) (bool, error)
+	// markGone marks the word of a participant whose process is gone.
+	markGone(slot uint32, word *satomic.Uint32) error
 	// grow makes bytes from size from to size to usable.
 	grow(from, to int64) error
 	// unmap ends the use of the memory. Nothing may touch it afterwards.
@@ -70,6 +73,11 @@ func (b *fileBacking) join(slot uint32) (member, error) {
 }
 
 func (b *fileBacking) held(slot uint32) (bool, error) { return sys.ByteHeld(b.file, byteOf(slot)) }
+
+func (b *fileBacking) markGone(slot uint32, word *satomic.Uint32) error {
+	_, err := guardian.MarkIfGone(b.file, word, byteOf(slot))
+	return err
+}
 
 func (b *fileBacking) grow(from, to int64) error { return sys.Allocate(b.file, from, to-from) }
 

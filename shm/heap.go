@@ -6,6 +6,7 @@ import (
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
 	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
 // heapMemory is a segment on the Go heap, for tests: its participants are all in
@@ -41,6 +42,9 @@ func (b *heapBacking) held(slot uint32) (bool, error) {
 	word := b.view.participants[slot-1].word.Load()
 	return word != 0 && !guardian.Marked(word), nil
 }
+
+// markGone has nothing to do: participants on the heap are marked when they die.
+func (b *heapBacking) markGone(uint32, *satomic.Uint32) error { return nil }
 
 func (b *heapBacking) grow(int64, int64) error { return nil }
 

@@ -43,20 +43,13 @@ func (k *keeper) dead(slot uint32) bool {
 // those of an earlier boot, and those whose mark was lost. It needs no lock.
 func (k *keeper) audit() {
 	for s := uint32(1); s <= k.highest(); s++ {
-		p := &k.participants[s-1]
-		word := p.word.Load()
-		if word == 0 || guardian.Marked(word) {
-			continue
-		}
-		// A participant locks its byte before it takes its word, and frees it
-		// after: a word whose byte is free has no process.
-		if held, err := k.back.held(s); err == nil && !held {
-			guardian.Mark(&p.word, word)
+		if k.taken(s) && !k.dead(s) {
+			_ = k.back.markGone(s, &k.participants[s-1].word) // if it cannot tell now, the next audit can
 		}
 	}
 }
 
-// hasUsers reports whether a live process has the segment open.
+// hasLiveUsers reports whether a live process has the segment open.
 func (k *keeper) hasLiveUsers() bool {
 	for s := uint32(1); s <= k.highest(); s++ {
 		if k.taken(s) && !k.dead(s) && k.participants[s-1].left.Load() == 0 {
