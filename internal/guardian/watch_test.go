@@ -4,6 +4,7 @@ package guardian_test
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,8 @@ type fake struct {
 	mu      sync.Mutex
 	words   []guardian.Word
 	looks   chan struct{} // receives at the end of each Look
-	during  func()        // what a Look does
+	before  func()        // what a Look does before it looks
+	during  func()        // what it does then
 	inside  atomic.Int32
 	overlap atomic.Bool
 	stopped atomic.Bool // no Words after this
@@ -49,6 +51,9 @@ func (f *fake) Words(buf []guardian.Word) []guardian.Word {
 func (f *fake) Look() {
 	if f.inside.Add(1) != 1 {
 		f.overlap.Store(true)
+	}
+	if f.before != nil {
+		f.before()
 	}
 	f.mu.Lock()
 	for i := range f.words {
@@ -112,6 +117,29 @@ func TestWatchDuringLook(t *testing.T) {
 	for range 20 {
 		f.await(t)
 	}
+	if f.overlap.Load() {
+		t.Error("two looks at once")
+	}
+}
+
+// TestWatchOneLook changes words again and again while a Look of theirs runs.
+func TestWatchOneLook(t *testing.T) {
+	r := guardian.NewRegistry(rare)
+	var slow, quick satomic.Uint32
+	other := newFake(&quick)
+	defer r.Watch(other)()
+	f := newFake(&slow)
+	f.before = func() {
+		for range 20 {
+			change(&slow)
+			change(&quick)
+			<-other.looks
+		}
+	}
+	stop := r.Watch(f)
+	change(&slow)
+	f.await(t)
+	stop()
 	if f.overlap.Load() {
 		t.Error("two looks at once")
 	}
@@ -226,25 +254,28 @@ func TestWatchStop(t *testing.T) {
 	if err := sys.Allocate(file, 0, tableSize); err != nil {
 		t.Fatal(err)
 	}
-	var elsewhere satomic.Uint32
-	other := newFake(&elsewhere) // keeps the watcher busy
-	other.during = func() { <-other.looks }
-	other.looks <- struct{}{}
-	defer r.Watch(other)()
-	for range 300 {
+	// With one processor, and much else to watch and to look at, the watcher is
+	// often stopped on its way from collecting the words to the kernel.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	others := make([]satomic.Uint32, 4*(guardian.WatchedEach-1))
+	for i := 0; i < len(others); i += 4 {
+		defer r.Watch(newFake(&others[i], &others[i+1], &others[i+2], &others[i+3]))()
+	}
+	for round := range 2000 {
 		b, err := sys.MapFile(file, tableSize)
 		if err != nil {
 			t.Fatal(err)
 		}
 		tab := table{file: file, words: mem.FromBytes(b)}
 		f := newFake(tab.word(1), tab.word(2), tab.word(3))
-		pin := sync.WaitGroup{}
 		stop := r.Watch(f)
-		pin.Go(func() {
-			change(&elsewhere)
+		change(&others[round%len(others)])
+		if round%4 == 0 {
 			change(tab.word(2))
-		})
-		pin.Wait()
+		}
+		for range round % 100 {
+			runtime.Gosched()
+		}
 		stop()
 		f.stopped.Store(true)
 		// A Look may still be inside, as a segment's may: it ends by itself.
@@ -254,6 +285,7 @@ func TestWatchStop(t *testing.T) {
 		if err := sys.Unmap(b); err != nil {
 			t.Fatal(err)
 		}
+		runtime.Gosched() // before the next mapping may come to lie there
 		if f.late.Load() || f.overlap.Load() {
 			t.Fatalf("Words after stop: %v, looks at once: %v", f.late.Load(), f.overlap.Load())
 		}

@@ -23,7 +23,6 @@ type watcher struct {
 	mu      sync.Mutex
 	awake   sync.Cond // signalled when asleep becomes false
 	asleep  bool      // the watcher may use the words that it collected, without mu
-	sleeps  uint64    // how often asleep became true
 	round   uint64    // how often it was asleep
 	entries []*entry
 
@@ -141,7 +140,6 @@ func (w *watcher) collect() (limit time.Duration, busy bool) {
 	clear(w.words)
 	clear(w.differ)
 	w.asleep = len(w.entries) > 0
-	w.sleeps++
 	return limit, w.asleep
 }
 
