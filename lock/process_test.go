@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/shm"
@@ -260,7 +261,7 @@ func TestDeathIsReportedOnce(t *testing.T) {
 // TestManyShortLived has many processes come, lock and go.
 func TestManyShortLived(t *testing.T) {
 	n := 30
-	if testing.Short() {
+	if testing.Short() || race.Enabled { // which makes every process sleep for a second at its end
 		n = 5
 	}
 	seg := shmtest.Segment(t, shm.Spec{})

@@ -377,7 +377,7 @@ func TestAllocs(t *testing.T) {
 		"holder":  func() { a.Holder() },
 		"starved": func() {
 			w.words.SetWord(robust.Starving)
-			_ = a.Lock(context.Background()) //nolint:usetesting // one that never ends
+			_ = a.Lock(context.Background())
 			_ = a.Unlock()
 		},
 	} {

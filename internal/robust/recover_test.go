@@ -278,6 +278,9 @@ func TestCloseInRepair(t *testing.T) {
 		}
 		want(t, way, f(t.Context(), fn), fs.ErrClosed)
 		wantWord(t, w, robust.Poisoned)
+		if slot, _ := w.words.Culprit(); slot != 2 {
+			t.Errorf("culprit %d, want the one that died", slot)
+		}
 		w.peers.exit(1)
 		want(t, "Recover", b.Recover(t.Context(), nothing), nil)
 		want(t, "Lock", b.Lock(t.Context()), nil)

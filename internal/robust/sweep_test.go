@@ -118,6 +118,14 @@ type waiter struct {
 
 func (s *stage) fn() error { s.repairs.Add(1); return nil }
 
+// alone is a repair by b: it does not begin after Close, which lets others in.
+func (s *stage) alone() error {
+	if s.b.use.Closed() {
+		s.t.Error("repairs although the segment is closed")
+	}
+	return s.fn()
+}
+
 // waits starts a waiter, and returns when it sleeps. The victim may call it.
 func (s *stage) waits(p *party, op func(context.Context) error) {
 	if s.v != nil {
@@ -249,9 +257,9 @@ func TestOthersAtEveryStep(t *testing.T) {
 			return s.b.Unlock()
 		},
 		"try":     func(s *stage) error { return s.b.TryLock() },
-		"recover": func(s *stage) error { return s.b.Recover(s.ctx, s.fn) },
+		"recover": func(s *stage) error { return s.b.Recover(s.ctx, s.alone) },
 		"lock and repair": func(s *stage) error {
-			if err := s.b.LockRepaired(s.ctx, s.fn); err != nil {
+			if err := s.b.LockRepaired(s.ctx, s.alone); err != nil {
 				return err
 			}
 			return s.b.Unlock()
@@ -323,6 +331,59 @@ func between(t *testing.T, p robust.Policy, what string, setup func(*stage), op 
 		s.cancel()
 		if !happened {
 			return
+		}
+	}
+}
+
+// TestRecoverPassesOn wakes one of two that wait for a repair: it must wake the
+// other, since it takes nothing itself.
+func TestRecoverPassesOn(t *testing.T) {
+	defer wait.WithoutSlice()()
+	w := newWorld(t, robust.Poison)
+	w.words.Scribble(robust.Poisoned|1, 0, 1)
+	var waiting []<-chan error
+	for slot := range uint32(2) {
+		p := w.join(slot + 2)
+		waiting = append(waiting, async(func() error { return p.Recover(t.Context(), nothing) }))
+		until(t, "sleeps", p.asleep)
+	}
+	w.words.SetWord(0)
+	w.join(4).Nudge()
+	for _, c := range waiting {
+		want(t, "Recover", await(t, "Recover", c), nil)
+	}
+}
+
+// TestLeaveRacesUnlock has a goroutine unlock, and another participant die with
+// the mutex, between any two steps of the Leave of b: that one is the culprit,
+// until it was repaired.
+func TestLeaveRacesUnlock(t *testing.T) {
+	defer satomic.SetHook(nil)
+	for _, after := range []string{"poisoned", "repaired"} {
+		for n, last := 1, false; !last; n++ {
+			s := newStage(t, robust.Poison)
+			s.must(s.b.Lock(s.ctx))
+			steps, word, culprit := 0, uint32(robust.Poisoned), uint32(2)
+			satomic.SetHook(func() {
+				if steps++; steps != n || s.b.Unlock() != nil {
+					return
+				}
+				s.must(s.d.Lock(s.ctx))
+				s.bury(4)
+				culprit = 4
+				if after == "repaired" {
+					s.must(s.c.Recover(s.ctx, s.fn))
+					word, culprit = 0, 0
+				}
+			})
+			robust.Leave(s.words, s.policy, 2, s.peers.Generation(2))
+			satomic.SetHook(nil)
+			wantWord(t, s.world, word)
+			if slot, _ := s.words.Culprit(); slot != culprit {
+				t.Fatalf("%s: step %d: culprit %d, want %d", after, n, slot, culprit)
+			}
+			s.cancel()
+			last = n > steps
 		}
 	}
 }
