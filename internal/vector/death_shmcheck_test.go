@@ -15,7 +15,11 @@ const split = 1 // of elements of 5 bytes, this one lies in two words
 // die at each, its heir, and a reader.
 func TestSchedulesOfADeadWriter(t *testing.T) {
 	const before, after = 0x1111111111, 0x2222222222
-	n := explore.All(explore.Limits{Switches: 2, Kills: 1}, func() explore.Play {
+	limits := explore.Limits{Switches: 2, Kills: 1}
+	if testing.Short() {
+		limits.Switches = 1
+	}
+	n := explore.All(limits, func() explore.Play {
 		w := newWorld(t, 4, 5)
 		writer, reader, next := w.join(2), w.join(3), w.join(4)
 		put(t, next, split, before)
