@@ -241,6 +241,7 @@ func initialize(ctx context.Context, f *os.File, who identity, path string, spec
 	defer leave()
 	a := newAttachment(keeper{view: v, back: back, path: path}, key, fix)
 	a.spec.Size, a.spec.Mode, a.spec.Group = spec.Size, spec.Mode, spec.Group
+	registerForBarrier()
 	if err := a.lockKept(ctx, a.join); err != nil {
 		return fail(err)
 	}

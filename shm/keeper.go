@@ -133,7 +133,6 @@ func (k *keeper) attach() (uint32, member, error) {
 		if k.header.high.Load() < slot {
 			k.header.high.Store(slot)
 		}
-		_ = sys.RegisterMembarrier() // where it is missing, repair waits for the whole process to exit
 		m, err := k.back.join(slot)
 		if err == errTaken { //nolint:errorlint // our own sentinel, never wrapped
 			continue

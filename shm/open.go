@@ -150,6 +150,7 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*att
 	fail := func(err error) (*attachment, error) {
 		return nil, errors.Join(err, back.unmap(), back.close())
 	}
+	registerForBarrier()
 	for try := 0; ; try++ {
 		if err := lockWith(ctx, back); err != nil {
 			return fail(err)
@@ -170,6 +171,13 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*att
 		}
 	}
 }
+
+// registerForBarrier lets repairers make sure that no thread of this process
+// runs any more. It takes up to 20 ms in a process of several threads, so it is
+// done before the segment's lock is taken: processes that start together must
+// not wait for each other. Where it is missing, repair waits for the whole
+// process to exit.
+func registerForBarrier() { _ = sys.RegisterMembarrier() }
 
 func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
 	fix, err := validate(back.file, path)
