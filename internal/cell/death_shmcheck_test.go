@@ -126,7 +126,9 @@ func writerDies(t *testing.T, n int, op func(*cell.Value)) bool {
 	}
 	store(t, w.value(4), 5)
 	if waiter.Version() == 1 {
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 	var x pair
 	if cell.Load(waiter, &x); x != (pair{5, 5}) {

@@ -63,8 +63,7 @@ func (g *graph) part(whole, t reflect.Type, path string) error {
 
 func (g *graph) structure(t reflect.Type, path string) error {
 	visible := 0
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if skipped(f) {
 			continue
 		}

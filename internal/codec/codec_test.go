@@ -177,7 +177,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	type hidden struct{ a, b string }
+	type hidden struct{ b string } //nolint:unused // it is there to be refused
 	check := func(err error, path string) {
 		t.Helper()
 		var e *mem.LayoutError

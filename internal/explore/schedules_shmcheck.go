@@ -173,8 +173,8 @@ func (r *run) advance(a *actor) {
 // next returns the choices of the schedule after this one, nil if it was the last.
 // A place in the schedule tries its alternatives in order after its first choice.
 func (r *run) next() []int {
-	for i := len(r.choices) - 1; i >= 0; i-- {
-		at := slices.Index(r.others[i], r.choices[i]) // -1: the first choice, to go on
+	for i, choice := range slices.Backward(r.choices) {
+		at := slices.Index(r.others[i], choice) // -1: the first choice, to go on
 		if at+1 < len(r.others[i]) {
 			return append(slices.Clone(r.choices[:i]), r.others[i][at+1])
 		}

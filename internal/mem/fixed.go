@@ -95,8 +95,7 @@ func (w *walker) array(t reflect.Type, path string, off int64, bools *[]repeat) 
 func (w *walker) structure(t reflect.Type, path string, off int64, bools *[]repeat) error {
 	fmt.Fprintf(&w.text, "struct(%d){", t.Size())
 	sep := ""
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		at := join(path, f.Name)
 		if f.Name == "_" {
 			if err := w.blank(f, at, &sep); err != nil {

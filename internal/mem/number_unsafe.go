@@ -97,4 +97,4 @@ func OrNumber[T Number](p *T, mask T) T {
 }
 
 // SameNumber reports whether a and b have the same bits: NaN is the same as NaN.
-func SameNumber[T Number](a, b T) bool { return a == b || (a != a && b != b) } //nolint:staticcheck // NaN differs from itself
+func SameNumber[T Number](a, b T) bool { return a == b || (a != a && b != b) }

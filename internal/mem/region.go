@@ -12,7 +12,7 @@ const CacheLine = 128
 
 // Corruption reports bytes in shared memory that no correct process writes. The
 // public packages turn it into a *shm.CorruptError, which adds the names.
-type Corruption struct {
+type Corruption struct { //nolint:errname // shm.CorruptError is the error that users see
 	Field  string // what is wrong, as docs/layout.md names it
 	Offset int64  // where, from the start of the object's region; -1 if nowhere in particular
 	Got    string

@@ -19,7 +19,7 @@ type Strided[T any] struct {
 // misaligned, or overlap the next.
 func NewStrided[T any](r Region, off, stride int64, n uint32) (Strided[T], error) {
 	var zero T
-	size, align := int64(unsafe.Sizeof(zero)), uintptr(unsafe.Alignof(zero))
+	size, align := int64(unsafe.Sizeof(zero)), unsafe.Alignof(zero)
 	if n == 0 {
 		return Strided[T]{}, nil
 	}

@@ -7,7 +7,7 @@ import (
 
 // Tally returns the word of a Bounded semaphore with free permits and a pending
 // change of slot, for tests that begin in the middle.
-func (c *Core) Tally() (free, change int64, slot, number uint32, sealed bool) { //nolint:revive // all parts of one word
+func (c *Core) Tally() (free, change int64, slot, number uint32, sealed bool) {
 	t := tally(c.head.tally.Load())
 	return t.free(), t.change(), t.slot(), t.number(), t.sealed()
 }

@@ -32,13 +32,13 @@ func (s *Semaphore) Held() int {
 	l := s.local
 	l.books.Lock()
 	defer l.books.Unlock()
-	n, _ := s.core.holding(s.slot)
+	n := s.core.holding(s.slot)
 	object.Unpin(m)
 	return int(max(n-l.pledged.Load(), 0))
 }
 
-// holding returns what slot holds, and whether the books stood still meanwhile.
-func (c *Core) holding(slot uint32) (int64, bool) {
+// holding returns what slot holds; a hint if the books never stand still.
+func (c *Core) holding(slot uint32) int64 {
 	var n int64
 	for range looks {
 		t := tally(c.head.tally.Load())
@@ -48,10 +48,10 @@ func (c *Core) holding(slot uint32) (int64, bool) {
 			n = e.net(t)
 		}
 		if c.unchanged(t) {
-			return n, true
+			break
 		}
 	}
-	return n, false
+	return n
 }
 
 // Check is object.Core's.
@@ -114,7 +114,7 @@ func (c *Core) checkBooks(live func(slot uint32) bool) ([]error, bool) {
 // Holds is object.Core's.
 func (c *Core) Holds(yield func(object.Hold) bool) {
 	for i := 1; i < len(c.accounts); i++ {
-		n, _ := c.holding(uint32(i))
+		n := c.holding(uint32(i))
 		if n > 0 && n <= c.limit && !yield(object.Hold{Slot: uint32(i), Count: int(n), What: "permit"}) {
 			return
 		}

@@ -48,7 +48,7 @@ type mortals struct{ byGoroutine sync.Map }
 
 func (all *mortals) step() {
 	if m, ok := all.byGoroutine.Load(goroutine()); ok {
-		m.(*mortal).step()
+		m.(*mortal).step() //nolint:errcheck // nothing else is stored
 	}
 }
 

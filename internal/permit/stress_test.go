@@ -52,7 +52,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-func stress(t *testing.T, p *party, r *rand.Rand, rounds, most int, all int64, inUse *atomic.Int64) { //nolint:revive // all differ
+func stress(t *testing.T, p *party, r *rand.Rand, rounds, most int, all int64, inUse *atomic.Int64) {
 	for range rounds {
 		n := 1 + r.IntN(most)
 		if r.IntN(2) == 0 {

@@ -106,16 +106,6 @@ func (w *world) check(free int) {
 
 func (w *world) free() int { return w.join(1).Available() }
 
-// held returns what every participant together holds.
-func (w *world) held() int {
-	sum := 0
-	w.core.Holds(func(h object.Hold) bool {
-		sum += h.Count
-		return true
-	})
-	return sum
-}
-
 func mustAcquire(t testing.TB, s interface {
 	Acquire(context.Context, int) error
 }, n int,

@@ -15,7 +15,6 @@ import (
 
 	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/internal/satomic"
-	"github.com/shoal-ipc/shoal/internal/sys"
 	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
@@ -117,7 +116,7 @@ func TestSleepEnds(t *testing.T) {
 func TestSleepWithoutCancel(t *testing.T) {
 	w := new(satomic.Uint32)
 	p, party := wait.NewPoint(w, 0), newParty()
-	done := sleeping(context.Background(), t, p, party, 0) //nolint:usetesting // a context that never ends
+	done := sleeping(context.Background(), t, p, party, 0)
 	party.Close()
 	if err := result(t, done); !errors.Is(err, fs.ErrClosed) {
 		t.Fatalf("Sleep: %v, want fs.ErrClosed", err)
@@ -377,7 +376,7 @@ func TestAllocs(t *testing.T) {
 	}
 	w := new(satomic.Uint32)
 	p, party := wait.NewPoint(w, 0), newParty()
-	ctx := context.Background() //nolint:usetesting // one that never ends
+	ctx := context.Background()
 	tries := 0
 	try := func() bool { tries++; return tries%3 == 0 }
 	if n := testing.AllocsPerRun(200, func() {
@@ -441,64 +440,5 @@ func TestSpinAdapts(t *testing.T) {
 	defer p.Leave()
 	if looks := fail(); looks > 4 {
 		t.Errorf("%d looks although somebody sleeps", looks)
-	}
-}
-
-func BenchmarkWakeSleep(b *testing.B) {
-	for _, c := range []struct {
-		name string
-		ctx  context.Context
-	}{{"ctx=never", context.Background()}, {"ctx=cancelable", b.Context()}} {
-		b.Run(c.name, func(b *testing.B) {
-			b.ReportAllocs()
-			w := new(satomic.Uint32)
-			near, far, party := wait.NewPoint(w, 0), wait.NewPoint(w, 0), newParty()
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				for x := uint32(1); ; x += 2 { // waits for x, answers x+1
-					if await(c.ctx, far, party, w, x) == 0 {
-						return
-					}
-					w.Store(x + 1)
-					far.Wake(1)
-				}
-			}()
-			x := uint32(0)
-			for b.Loop() {
-				w.Store(x + 1)
-				near.Wake(1)
-				x = await(c.ctx, near, party, w, x+2)
-			}
-			w.Store(stop)
-			near.Wake(1)
-			<-done
-		})
-	}
-	b.Logf("futex_waitv: %v", sys.Probe().FutexWaitv)
-}
-
-const stop = 1 << 31
-
-// await sleeps until w is want and returns it, or 0 when w is stop.
-func await(ctx context.Context, p *wait.Point, party *wait.Party, w *satomic.Uint32, want uint32) uint32 {
-	for {
-		switch x := w.Load(); x {
-		case want:
-			return x
-		case stop:
-			return 0
-		default:
-			if err := p.Sleep(ctx, party, x, wait.Slice); err != nil {
-				return 0
-			}
-		}
-	}
-}
-
-func BenchmarkSpin(b *testing.B) {
-	p := wait.NewPoint(new(satomic.Uint32), 0)
-	for b.Loop() {
-		p.Spin(func() bool { return true })
 	}
 }
