@@ -1,0 +1,141 @@
+// Package examples_test builds the example programs, runs them, and compares
+// what they print with what they are known to print.
+package examples_test
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// build builds all examples at once and returns the directory of the programs.
+func build(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("processes and shared memory need Linux")
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("there is no go command here")
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), goTool, "build", "-o", dir+string(filepath.Separator), "./...")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// varying is what differs from run to run.
+var varying = regexp.MustCompile(`[0-9.]+(ns|µs|ms|m?s)\b`)
+
+// example is a program and what it is known to print.
+type example struct {
+	program string
+	args    []string
+	want    string // lines, in any order unless ordered
+	ordered bool
+	check   func(t *testing.T, out string) // may be nil
+}
+
+func examples() []example {
+	return []example{
+		{
+			program: "processes",
+			want:    "Processing 0\nProcessing 1\nProcessing 2\nProcessing 3\nProcessing 4\n",
+		},
+		{
+			program: "processes_named_args_join",
+			want:    "The name of continent is :  America\nThe name of continent is :  Europe\nThe name of continent is :  Africa\n",
+		},
+		{
+			program: "value_array_queue", ordered: true,
+			want: "3.1415927\n[0 -1 -2 -3 -4 -5 -6 -7 -8 -9]\n[42 <nil> hello]\n",
+		},
+		{
+			program: "lock",
+			want:    "tango\nfoxtrot\n10\n",
+		},
+		{
+			program: "semaphore", args: []string{"-pause", "20ms"},
+			want: "Process-1 acquired\nProcess-2 acquired\nProcess-3 acquired\nProcess-4 acquired\nProcess-5 acquired\n" +
+				"Process-1 released\nProcess-2 released\nProcess-3 released\nProcess-4 released\nProcess-5 released\n" +
+				"\n\n\n\n\n",
+			check: boundedToTwo,
+		},
+		{
+			program: "queue_message",
+			want:    "Received Hello Worker Process! from main process\n",
+		},
+		{
+			program: "survive", ordered: true,
+			want: "the child holds the mutex, 2 permits, the only slot for results, and a job\n" +
+				"accounts: [40 30] permits free: 1 jobs: 0\n" +
+				"kill -9\n" +
+				"mutex: locked, accounts repaired to [70 30], TIME after the kill\n" +
+				"semaphore: all 3 permits acquired, TIME after the kill\n" +
+				"queue: job \"paint the boat\" delivered again, attempt 2, TIME after the kill\n" +
+				"queue: the slot that was claimed is free, and holds a new result, TIME after the kill\n" +
+				"the child was killed\n",
+		},
+	}
+}
+
+func TestExamples(t *testing.T) {
+	dir := build(t)
+	for _, test := range examples() {
+		t.Run(test.program, func(t *testing.T) {
+			t.Parallel()
+			run(t, dir, test)
+		})
+	}
+}
+
+// run runs the program of an example and checks what it prints.
+func run(t *testing.T, dir string, test example) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, test.program), test.args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || stderr.Len() != 0 {
+		t.Fatalf("%v, standard error %q, output:\n%s", err, stderr.String(), out)
+	}
+	got := strings.SplitAfter(varying.ReplaceAllString(string(out), "TIME"), "\n")
+	want := strings.SplitAfter(test.want, "\n")
+	if !test.ordered {
+		slices.Sort(got)
+		slices.Sort(want)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("it prints\n%s\nwant\n%s", out, test.want)
+	}
+	if test.check != nil {
+		test.check(t, string(out))
+	}
+}
+
+// boundedToTwo checks that never more than two processes were at work.
+func boundedToTwo(t *testing.T, out string) {
+	t.Helper()
+	working := 0
+	for line := range strings.Lines(out) {
+		switch {
+		case strings.HasSuffix(line, " acquired\n"):
+			working++
+		case strings.HasSuffix(line, " released\n"):
+			working--
+		}
+		if working < 0 || working > 2 {
+			t.Fatalf("%d at work:\n%s", working, out)
+		}
+	}
+}
