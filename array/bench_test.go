@@ -4,30 +4,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/array"
-	"github.com/shoal-ipc/shoal/internal/object"
-	"github.com/shoal-ipc/shoal/shm"
 )
-
-// heap returns a segment on the Go heap, where the race detector sees everything.
-func heap(t testing.TB) *shm.Segment {
-	t.Helper()
-	seg, err := object.Inside().Heap(shm.Spec{Size: 256 << 10, MaxSize: 32 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := seg.(*shm.Segment) //nolint:errcheck // the door's contract
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-func mustCreate[T any](t testing.TB, seg *shm.Segment, name string, n int) *array.Array[T] {
-	t.Helper()
-	a, err := array.Create[T](t.Context(), seg, name, array.Spec{Len: n})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
 
 func BenchmarkArray(b *testing.B) {
 	a := mustCreate[float64](b, heap(b), "a", 8192)
