@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/handle"
@@ -245,7 +246,7 @@ func (a *Array[T]) View() []T {
 	if m == nil {
 		panic(errClosed())
 	}
-	view := a.elems[:len(a.elems):len(a.elems)]
+	view := slices.Clip(a.elems)
 	if a.rw == nil {
 		view = make([]T, len(a.elems))
 		a.CopyOut(0, view)

@@ -156,7 +156,7 @@ func (a *Atomic[T]) Swap(i int, x T) T {
 
 // CompareAndSwap sets element i to new if it is old, and reports whether it was.
 // Floating-point numbers are compared bit by bit: NaN is NaN, and 0 is not -0.
-func (a *Atomic[T]) CompareAndSwap(i int, old, new T) bool { //nolint:revive // as sync/atomic has it
+func (a *Atomic[T]) CompareAndSwap(i int, old, new T) bool {
 	m := pin(a.rw)
 	if m == nil {
 		panic(unwritable(a.use))

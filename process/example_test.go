@@ -36,8 +36,7 @@ func ExampleExitError() {
 	cmd.Name = "greeter"
 	cmd.Stderr = io.Discard // where the child prints its error too
 	err := cmd.Run(context.Background())
-	var exit *process.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*process.ExitError](err); ok {
 		fmt.Println(exit.Name, "ended with code", exit.Code)
 	}
 	fmt.Println(errors.Is(err, errNobody))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
 	"github.com/shoal-ipc/shoal/internal/mem"
@@ -135,7 +136,7 @@ func (q *Queue[T]) show(p *place[T]) (err error) {
 	case codec.Bytes:
 		p.value = p.fresh()
 		b := q.port.Bytes(p.msg)
-		*mem.AsByteSlice(p.value) = b[:len(b):len(b)]
+		*mem.AsByteSlice(p.value) = slices.Clip(b)
 	case codec.String:
 		p.value = p.fresh()
 		err = q.codec.Decode(q.port.Bytes(p.msg), p.value)

@@ -30,7 +30,7 @@ var (
 )
 
 // errReadOnly is what calls on a read-only segment return.
-var errReadOnly = fmt.Errorf("queue: segment is open read-only: %w", fs.ErrPermission) //nolint:gochecknoglobals // a sentinel
+var errReadOnly = fmt.Errorf("queue: segment is open read-only: %w", fs.ErrPermission)
 
 type base = handle.Handle
 

@@ -168,8 +168,15 @@ func TestSpecs(t *testing.T) {
 		t.Errorf("Spec is %+v, want %+v", large.Spec(), want)
 	}
 	for _, bad := range []queue.Spec{
-		{Cap: -1}, {SlotSize: -1}, {MaxSize: -1}, {Heap: -1}, {Mode: 9}, {MaxSize: 100},
-		{MaxSize: 1 << 20, Heap: 1 << 19}, {Cap: 1 << 30}, {SlotSize: 1 << 40},
+		{Cap: -1},
+		{SlotSize: -1},
+		{MaxSize: -1},
+		{Heap: -1},
+		{Mode: 9},
+		{MaxSize: 100},
+		{MaxSize: 1 << 20, Heap: 1 << 19},
+		{Cap: 1 << 30},
+		{SlotSize: 1 << 40},
 	} {
 		_, err := queue.Create[string](ctx, seg, "bad", bad)
 		wantError(t, err, fs.ErrInvalid)

@@ -166,7 +166,7 @@ func (a *Atomic[T]) Swap(x T) T {
 
 // CompareAndSwap sets the number to new if it is old, and reports whether it was.
 // Floating-point numbers are compared bit by bit: NaN is NaN, and 0 is not -0.
-func (a *Atomic[T]) CompareAndSwap(old, new T) bool { //nolint:revive // as sync/atomic has it
+func (a *Atomic[T]) CompareAndSwap(old, new T) bool {
 	m := pin(a.rw)
 	if m == nil {
 		panic(a.unwritable())
