@@ -3,6 +3,7 @@
 package permit_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -162,6 +163,56 @@ func explore(t *testing.T, within bounds, setup func() ([]*actor, func())) int {
 		prefix = append(slices.Clone(s.choices[:i]), s.options[i][0])
 		options = slices.Clone(s.options[:i+1])
 		options[i] = options[i][1:]
+	}
+}
+
+// TestSiblings tries all interleavings of two goroutines of one participant and
+// one of another, all of which do only what they may: nothing must fail.
+func TestSiblings(t *testing.T) {
+	tests := []struct {
+		name    string
+		permits int
+		a, b, c func(p *party) error
+	}{
+		{
+			"return, take, and another", 4,
+			func(p *party) error { return p.Release(1) },
+			func(p *party) error { return p.TryAcquire(2) },
+			func(p *party) error { return p.Release(1) },
+		},
+		{
+			"return, return, and another", 3,
+			func(p *party) error { return p.Release(1) },
+			func(p *party) error { return errors.Join(p.TryAcquire(1), p.Release(1)) },
+			func(p *party) error { return errors.Join(p.Release(1), p.TryAcquire(1)) },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := explore(t, bounds{switches: 3}, func() ([]*actor, func()) {
+				w := newWorld(t, permit.Bounded, tt.permits, 3)
+				a, b := w.join(1), w.join(2)
+				mustAcquire(t, b, 1)
+				mustAcquire(t, a, 1)
+				fail := func(p *party, f func(p *party) error) *actor {
+					return &actor{f: func() {
+						if err := f(p); err != nil {
+							t.Error(err)
+						}
+					}}
+				}
+				actors := []*actor{fail(a, tt.a), fail(a, tt.b), fail(b, tt.c), {f: func() {}}}
+				return actors, func() {
+					for _, p := range []*party{a, b} {
+						if n := p.Held(); n > 0 {
+							mustRelease(t, p, n)
+						}
+					}
+					w.check(tt.permits)
+				}
+			})
+			t.Logf("%d schedules", n)
+		})
 	}
 }
 

@@ -11,15 +11,15 @@ import (
 )
 
 // scene is one situation in which the victim, participant b, dies. At the end of
-// a Bounded scene all permits are free; of a Signal one, between low and high.
+// a Bounded scene all permits are free; of a Signal one, as many as ends has.
 type scene struct {
-	name      string
-	kind      int // default Bounded
-	permits   int
-	setup     func(s *stage)
-	op        func(s *stage) error // what the victim does; an error is a fault
-	meet      func(s *stage)       // what others do meanwhile; may be nil
-	low, high int
+	name    string
+	kind    int // default Bounded
+	permits int
+	ends    []int
+	setup   func(s *stage)
+	op      func(s *stage) error // what the victim does; an error is a fault
+	meet    func(s *stage)       // what others do meanwhile; may be nil
 }
 
 // but returns nil if err is want.
@@ -230,17 +230,17 @@ var boundedScenes = []scene{
 
 var signalScenes = []scene{
 	{
-		name: "consume", permits: 3, low: 1, high: 3,
+		name: "consume", permits: 3, ends: []int{1, 3},
 		op: func(s *stage) error { return s.b.Acquire(s.ctx, 2) },
 	},
 	{
-		name: "add, others wait", permits: 0, low: 3, high: 5,
+		name: "add, others wait", permits: 0, ends: []int{3, 5},
 		setup: func(s *stage) { s.waits(s.c, 1); s.waits(s.d, 2) },
 		op:    func(s *stage) error { return s.b.Release(2) },
 		meet:  func(s *stage) { mustRelease(s.t, s.a, 3) },
 	},
 	{
-		name: "wait, others wait too", permits: 0, low: 1, high: 2,
+		name: "wait, others wait too", permits: 0, ends: []int{1, 2},
 		setup: func(s *stage) { s.waits(s.c, 1) },
 		op:    func(s *stage) error { return s.b.Acquire(s.ctx, 1) },
 		meet: func(s *stage) {
@@ -250,7 +250,7 @@ var signalScenes = []scene{
 		},
 	},
 	{
-		name: "gather in parts, others wait", permits: 1, low: 400, high: 404,
+		name: "gather in parts, others wait", permits: 1, ends: []int{400, 404},
 		setup: func(s *stage) { s.waits(s.c, 400) },
 		op:    func(s *stage) error { return s.b.Acquire(s.ctx, 4) },
 		meet: func(s *stage) {
@@ -261,7 +261,16 @@ var signalScenes = []scene{
 		},
 	},
 	{
-		name: "give up gathering as permits come, others wait", permits: 2, low: 6, high: 10,
+		name: "gather in parts, alone", permits: 1, ends: []int{0, 4},
+		op: func(s *stage) error { return s.b.Acquire(s.ctx, 4) },
+		meet: func(s *stage) {
+			s.victimSleeps()
+			mustRelease(s.t, s.a, 2)
+			mustRelease(s.t, s.a, 1)
+		},
+	},
+	{
+		name: "give up gathering as permits come, others wait", permits: 2, ends: []int{6, 10},
 		op: func(s *stage) error { return orNil(s.b.Acquire(s.ctx, 4), context.Canceled) },
 		meet: func(s *stage) {
 			s.victimSleeps()
@@ -272,7 +281,7 @@ var signalScenes = []scene{
 		},
 	},
 	{
-		name: "gathering as the segment is closed", permits: 2, low: 3, high: 3,
+		name: "gathering as the segment is closed", permits: 2, ends: []int{3},
 		op: func(s *stage) error { return but(s.b.Acquire(s.ctx, 4), fs.ErrClosed) },
 		meet: func(s *stage) {
 			s.victimSleeps()

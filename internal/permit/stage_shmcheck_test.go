@@ -13,7 +13,15 @@ import (
 
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/satomic"
+	"github.com/shoal-ipc/shoal/internal/wait"
 )
+
+// TestMain runs all tests of this build without the sleepers' looking again by
+// themselves, so that a lost wake-up is a hang.
+func TestMain(m *testing.M) {
+	wait.WithoutSlice()
+	m.Run()
+}
 
 // mortal is a process that stops for ever at one of its steps, as one does that
 // is killed: all its goroutines stop, and no deferred call of them runs.
@@ -48,8 +56,37 @@ type mortals struct{ byGoroutine sync.Map }
 
 func (all *mortals) step() {
 	if m, ok := all.byGoroutine.Load(goroutine()); ok {
-		m.(*mortal).step() //nolint:errcheck // nothing else is stored
+		m.(interface{ step() }).step() //nolint:errcheck // nothing else is stored
 	}
+}
+
+// pauser is a goroutine that stops at one of its steps until it is resumed, as
+// the scheduler may stop any.
+type pauser struct {
+	left    int
+	paused  chan struct{}
+	resume  chan struct{}
+	outcome chan error
+}
+
+func (p *pauser) step() {
+	if p.left--; p.left == 0 {
+		close(p.paused)
+		<-p.resume
+	}
+}
+
+// pause runs f until its given step.
+func (all *mortals) pause(steps int, f func() error) *pauser {
+	p := &pauser{left: steps, paused: make(chan struct{}), resume: make(chan struct{}), outcome: make(chan error, 1)}
+	go func() {
+		id := goroutine()
+		all.byGoroutine.Store(id, p)
+		err := f()
+		all.byGoroutine.Delete(id)
+		p.outcome <- err
+	}()
+	return p
 }
 
 // start runs f as a goroutine of m.
