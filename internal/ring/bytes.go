@@ -28,8 +28,10 @@ func (p *Port) TryPut(b []byte) error {
 	return err
 }
 
-// putBlock puts a message that does not fit into a slot: it is copied before a
-// slot is claimed, because others wait for who has claimed one.
+// putBlock puts a message that does not fit into a slot. It is copied before a
+// slot is claimed, because others wait for who has claimed one; and it does not
+// wait for a slot while it holds a block, because who holds a loan may wait for
+// room in the heap.
 func (p *Port) putBlock(ctx context.Context, b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
@@ -37,20 +39,46 @@ func (p *Port) putBlock(ctx context.Context, b []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	block, err := p.waitBlock(ctx, int64(len(b)), p.stopped)
-	if err != nil {
-		return err
+	for {
+		if err := p.awaitPlace(ctx); err != nil {
+			return err
+		}
+		block, err := p.waitBlock(ctx, int64(len(b)), p.stopped)
+		if err != nil {
+			return err
+		}
+		p.fillBlock(block, b)
+		c, err := p.tryClaim()
+		if err = p.finishBlock(block, len(b), c, err); !vain(err) {
+			return err
+		}
 	}
-	p.fillBlock(block, b)
-	c, err := p.Claim(ctx)
-	return p.finishBlock(block, len(b), c, err)
+}
+
+// awaitPlace waits until there may be a place in the ring.
+func (p *Port) awaitPlace(ctx context.Context) error {
+	look := func() error {
+		if err := p.stopped(); err != nil {
+			return err
+		}
+		if !p.claimable(p.writeHint.Load(), p.countLent()+1) {
+			return ErrFull
+		}
+		return nil
+	}
+	err := look()
+	if err == ErrFull {
+		err = p.await(ctx, &p.notFull, look)
+		p.head.notFull.signal(1) // it took nothing: the wake-up may be somebody else's
+	}
+	return err
 }
 
 func (p *Port) tryPutBlock(b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	if !p.claimable(p.writeHint.Load()) {
+	if !p.claimable(p.writeHint.Load(), p.countLent()+1) {
 		return ErrFull // without copying all of b in vain
 	}
 	block, err := p.takeBlock(int64(len(b)))

@@ -17,7 +17,7 @@ func (r *Ring) Check(live func(slot uint32) bool) []error {
 			faults = append(faults, mem.Corrupt("queue position", -1, indexOf(hint), fmt.Sprintf("less than %d", r.n)))
 		}
 	}
-	for i := range r.n {
+	for i := range r.all() {
 		if err := r.checkSlot(i, live); err != nil {
 			faults = append(faults, err)
 		}
@@ -31,7 +31,7 @@ func (r *Ring) Check(live func(slot uint32) bool) []error {
 		return faults
 	}
 	if shot, ok := r.photograph(); ok {
-		faults = append(r.checkOrder(shot), r.checkBlocks(shot)...)
+		faults = slices.Concat(r.checkOrder(shot), r.checkLent(shot), r.checkBlocks(shot))
 	}
 	return faults
 }
@@ -49,8 +49,10 @@ func (r *Ring) checkSlot(i uint32, live func(slot uint32) bool) error {
 		return mem.Corrupt("slot word", r.payloadAt(i)-slotHeadSize, got, want)
 	}
 	switch {
-	case state >= states:
+	case state >= states, i < r.n && !inRing(state):
 		return bad("a state")
+	case i >= r.n && (state == writing || state == full):
+		return bad("a state of a loan")
 	case !held(state) && owner != 0:
 		return bad("no owner")
 	case (state == free || state == full) && triesOf(x) != 0:
@@ -78,8 +80,8 @@ func (r *Ring) checkOwner(b int, live func(slot uint32) bool) error {
 			return bad("a live owner")
 		}
 	case queued:
-		if who >= r.n {
-			return bad("a slot of the ring")
+		if who >= r.all() {
+			return bad("the number of a slot")
 		}
 	case rest:
 		if int(who) >= b {
@@ -103,6 +105,7 @@ type picture struct {
 	words  []uint64
 	blocks []uint32 // of each slot, as in slotHead; 0 if it has no message
 	owners []uint64
+	lent   [maxLoans / 64]uint64
 }
 
 // photograph returns the state at an instant at which nothing changed.
@@ -111,7 +114,7 @@ func (r *Ring) photograph() (picture, bool) {
 	last := r.expose()
 	for range attempts {
 		now := r.expose()
-		if slices.Equal(now.words, last.words) && slices.Equal(now.owners, last.owners) {
+		if slices.Equal(now.words, last.words) && slices.Equal(now.owners, last.owners) && now.lent == last.lent {
 			return now, true
 		}
 		last = now
@@ -119,9 +122,16 @@ func (r *Ring) photograph() (picture, bool) {
 	return picture{}, false
 }
 
+func (h *header) lentBits() (bits [maxLoans / 64]uint64) {
+	for i := range bits {
+		bits[i] = h.lent[i].Load()
+	}
+	return bits
+}
+
 func (r *Ring) expose() picture {
-	p := picture{make([]uint64, r.n), make([]uint32, r.n), make([]uint64, len(r.owners))}
-	for i := range r.n {
+	p := picture{make([]uint64, r.all()), make([]uint32, r.all()), make([]uint64, len(r.owners)), r.head.lentBits()}
+	for i := range r.all() {
 		s := r.slots.At(i)
 		p.words[i] = s.word.Load()
 		if hasMessage(p.words[i]) {
@@ -157,7 +167,7 @@ func (r *Ring) checkOrder(p picture) []error {
 		}
 	}
 	var faults []error
-	for i, x := range p.words {
+	for i, x := range p.words[:r.n] {
 		at := lapOf(w) | uint64(i) // the position of the slot in the lap of the tip
 		want := int64(0)
 		if uint32(i) >= indexOf(w) {
@@ -168,6 +178,22 @@ func (r *Ring) checkOrder(p picture) []error {
 		}
 		if ahead(x, at) != want {
 			faults = append(faults, r.badSlot(uint32(i), x, at, fmt.Sprintf("%d laps", want)))
+		}
+	}
+	return faults
+}
+
+// checkLent verifies that what is lent, and nothing else, takes up places.
+func (r *Ring) checkLent(p picture) []error {
+	var faults []error
+	for bit := range uint32(maxLoans) {
+		set := p.lent[bit/64]>>(bit%64)&1 != 0
+		state := uint64(free)
+		if bit < r.loans {
+			state = stateOf(p.words[r.n+bit])
+		}
+		if set && state != reserved && state != filling {
+			faults = append(faults, mem.Corrupt("lent", 768+int64(bit)/8, fmt.Sprintf("bit %d of a slot that is not", bit), "a slot that is lent"))
 		}
 	}
 	return faults
@@ -217,7 +243,7 @@ func (r *Ring) Holds(yield func(object.Hold) bool) {
 	names := [states]string{writing: "claimed slot", reading: "message", loaned: "delivery", reserved: "loan", filling: "loan"}
 	counts := map[key]int{}
 	var order []key
-	for i := range r.n {
+	for i := range r.all() {
 		x := r.slots.At(i).word.Load()
 		if s := stateOf(x); s < states && held(s) {
 			k := key{ownerOf(x), names[s]}

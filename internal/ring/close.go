@@ -52,7 +52,7 @@ func (r *Ring) quiet(ok func(word uint64) bool) (quiet, sure bool) {
 	if !found {
 		return false, false
 	}
-	for k := range r.n {
+	for k := range r.all() {
 		if !ok(r.slots.At(k).word.Load()) {
 			return false, true
 		}
@@ -114,18 +114,18 @@ func (p *Port) Join(ctx context.Context) error {
 	if try() == nil {
 		return nil
 	}
-	return p.await(ctx, p.idle, &p.head.idle, p.slice, try)
+	return p.await(ctx, &p.idle, try)
 }
 
 // Len returns the number of messages that nobody has taken.
 func (r *Ring) Len() int {
 	n := 0
-	for i := range r.n {
+	for i := range r.all() {
 		if s := stateOf(r.slots.At(i).word.Load()); s == full || s == late {
 			n++
 		}
 	}
-	return n
+	return min(n, int(r.n)) // loans that were published at once may be a few more
 }
 
 // Cap returns how many messages fit.

@@ -345,7 +345,7 @@ func TestExploreShutdown(t *testing.T) {
 			for {
 				if err := l.take(4, c); errors.Is(err, ring.ErrShutdown) {
 					l.ended = true
-					if err := b.core.AtRest(); err != nil && !strings.Contains(err.Error(), "WRITING") && !strings.Contains(err.Error(), "RESERVED") {
+					if err := b.core.AtRest(); err != nil && !strings.Contains(err.Error(), "WRITING") && !strings.Contains(err.Error(), "FILLING") {
 						t.Errorf("told of the end, but %v", err)
 					}
 					return

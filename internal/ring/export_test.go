@@ -28,11 +28,17 @@ func (r *Ring) SetEvents(v uint32) {
 
 // Dump describes every slot that is not free, for messages of tests.
 func (r *Ring) Dump() string {
-	text := fmt.Sprintf("write %#x read %#x late %#x closing %d\n", r.head.writePos.Load(), r.head.readPos.Load(),
+	text := fmt.Sprintf("gatherer %d lent %x write %#x read %#x late %#x closing %d\n", r.head.gatherer.Load(), r.head.lentBits(), r.head.writePos.Load(), r.head.readPos.Load(),
 		r.head.late.Load(), r.head.closing.Load())
-	for i := range r.n {
+	for _, e := range []*event{&r.head.notEmpty, &r.head.notFull, &r.head.space, &r.head.idle} {
+		text += fmt.Sprintf("event %d:%d\n", e.word.Load()>>2, e.word.Load()&flagMask)
+	}
+	for i := range r.all() {
 		s := r.slots.At(i)
 		x := s.word.Load()
+		if i >= r.n && stateOf(x) == free {
+			continue
+		}
 		text += fmt.Sprintf("slot %d: lap %#x %s tries %d owner %d length %d block %d after %#x\n", i, x>>lapShift, stateName(x),
 			triesOf(x), ownerOf(x), s.length, s.block, s.after.Load())
 	}
@@ -56,7 +62,7 @@ func (r *Ring) FreeBlocks() (free, all int) {
 
 // AtRest reports what keeps the queue from being empty, with nobody inside.
 func (r *Ring) AtRest() error {
-	for i := range r.n {
+	for i := range r.all() {
 		if x := r.slots.At(i).word.Load(); stateOf(x) != free {
 			return fmt.Errorf("slot %d is %s", i, stateName(x))
 		}
@@ -67,9 +73,13 @@ func (r *Ring) AtRest() error {
 	return nil
 }
 
-// NoSlices makes the waits of p sleep until they are woken, so that a test in
-// which a wake-up is lost hangs.
-func (p *Port) NoSlices() { p.slice = time.Hour }
+// NoSlices makes the waits of p sleep for an hour (but for those for the heap,
+// which is asked again and again): see withoutSlice.
+func (p *Port) NoSlices() {
+	for _, l := range []*line{&p.notEmpty, &p.notFull, &p.idle} {
+		l.limit = time.Hour
+	}
+}
 
 // Done is what Join waits for.
 func (r *Ring) Done() (done, sure bool) { return r.done() }

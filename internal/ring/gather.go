@@ -12,18 +12,20 @@ import (
 const patience = time.Millisecond
 
 // waitBlock is takeBlock, but it waits for room. An error of stop ends the wait.
-func (p *Port) waitBlock(ctx context.Context, size int64, stop func() error) (uint32, error) {
+func (p *Port) waitBlock(ctx context.Context, size int64, stop func() error) (b uint32, err error) {
 	if g := p.head.gatherer.Load(); g == 0 || g == p.me {
-		b, err := p.takeBlock(size)
-		if err != ErrFull {
+		if b, err = p.takeBlock(size); err != ErrFull {
 			return b, err
 		}
 	}
-	var b uint32
 	g := gathering{port: p, size: size, began: time.Now()}
-	err := p.await(ctx, p.space, &p.head.space, 4*patience, func() error {
-		err := stop()
-		if err == nil {
+	if p.space.point.Spin(func() bool { b, err = g.polite(); return err != ErrFull }) {
+		return b, err
+	}
+	// Only one goroutine of the process at a time comes here, so the others do not
+	// have it wait for pieces that one of them has gathered.
+	err = p.queueUp(ctx, &p.space, func() (err error) {
+		if err = stop(); err == nil {
 			b, err = g.try()
 		}
 		return err
@@ -55,14 +57,19 @@ type gathering struct {
 // place: somebody may hold a piece of it for ever.
 const stuck = 64
 
-func (g *gathering) try() (uint32, error) {
+// polite takes a block, but not from who gathers.
+func (g *gathering) polite() (uint32, error) {
 	p := g.port
-	waited := time.Since(g.began) >= patience
-	if other := p.head.gatherer.Load(); other != 0 && other != p.me && !waited {
+	if other := p.head.gatherer.Load(); other != 0 && other != p.me && time.Since(g.began) < patience {
 		return 0, ErrFull
 	}
-	b, err := p.takeBlock(g.size)
-	if err != ErrFull || !waited {
+	return p.takeBlock(g.size)
+}
+
+func (g *gathering) try() (uint32, error) {
+	p := g.port
+	b, err := g.polite()
+	if err != ErrFull || time.Since(g.began) < patience {
 		return b, err
 	}
 	n := uint32((g.size + p.spec.Granule - 1) / p.spec.Granule)

@@ -47,7 +47,7 @@ func (p *Port) take(ctx context.Context, state uint64) (Message, error) {
 }
 
 func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error) {
-	err = p.await(ctx, p.notEmpty, &p.head.notEmpty, p.slice, func() error {
+	err = p.await(ctx, &p.notEmpty, func() error {
 		var err error
 		m, err = p.tryTake(state)
 		return err
@@ -107,8 +107,8 @@ func (p *Port) walkTake(r, state uint64) (Message, error) {
 		}
 		d, st := ahead(x, r), stateOf(x)
 		switch {
-		case st >= states:
-			return Message{}, p.badSlot(i, x, r, "a state")
+		case !inRing(st):
+			return Message{}, p.badSlot(i, x, r, "a state of the ring")
 		case d > 0:
 			r = p.skip(r, x)
 		case d == 0 && st == full:
@@ -222,7 +222,7 @@ func (p *Port) discard(m Message) {
 
 // Slots returns the messages that lie in the slots of r, as Ts.
 func Slots[T any](r *Ring) (mem.Strided[T], error) {
-	return mem.NewStrided[T](r.region, r.payloadAt(0), r.stride, r.n)
+	return mem.NewStrided[T](r.region, r.payloadAt(0), r.stride, r.all())
 }
 
 // Long returns a T that lies in the region at off, where a block is.

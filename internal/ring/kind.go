@@ -76,7 +76,7 @@ func Attach(r mem.Region, shape object.Shape) (*Ring, error) {
 	if ring.head, err = mem.At[header](r, 0); err != nil {
 		return nil, err
 	}
-	if ring.slots, err = mem.NewStrided[slotHead](ring.region, headerSize, g.stride, g.n); err != nil {
+	if ring.slots, err = mem.NewStrided[slotHead](ring.region, headerSize, g.stride, g.all()); err != nil {
 		return nil, err
 	}
 	if ring.owners, err = mem.Slice[satomic.Uint64](ring.region, g.ownersAt, int64(g.cells+g.granules)); err != nil {

@@ -37,23 +37,34 @@ func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 	return Message{}, false, errAgain
 }
 
-// firstLate returns the LATE slot of the lowest position that may be delivered
-// to a consumer at pos, and its word, or 0; early reports whether others may
-// only later.
+// firstLate returns the LATE slot that comes first for a consumer at pos, and its
+// word, or 0; early reports whether there are others that may be delivered only
+// later. What was delivered before comes first, in order of positions, and then
+// what lies in slots of loans, in order of tickets.
 func (r *Ring) firstLate(pos uint64) (slot uint32, found uint64, early bool) {
-	lowest := uint64(0)
-	for i := range r.n {
+	var best uint64
+	for i := range r.all() {
 		s := r.slots.At(i)
 		x := s.word.Load() // pairs with: ring.slot.late (publishLate)
 		if stateOf(x) != late {
 			continue
 		}
-		if triesOf(x) == 0 && before(pos, s.after.Load()) {
-			early = true
-			continue
+		again, rank := triesOf(x) > 0, lapOf(x)|uint64(i)
+		if !again {
+			if before(pos, s.after.Load()) {
+				early = true
+				continue
+			}
+			rank = uint64(s.ticket.Load()) << 32
 		}
-		if at := lapOf(x) | uint64(i); found == 0 || before(at, lowest) {
-			slot, found, lowest = i, x, at
+		first := found == 0
+		if !first && again == (triesOf(found) > 0) {
+			first = before(rank, best)
+		} else if !first {
+			first = again
+		}
+		if first {
+			slot, found, best = i, x, rank
 		}
 	}
 	return slot, found, early

@@ -11,6 +11,10 @@ import (
 //
 //	header | slots, each a slotHead and its inline bytes | owner words | cells | granules
 //
+// The first Cap slots are the ring. Those that follow, as many as there can be
+// loans at once, each belong to a loan; a message that a loan is published as
+// lies in its slot only if the ring is full at that moment.
+//
 // A message of up to inlineLimit bytes lies in its slot. A longer one lies in a
 // block of the queue's own heap, and the slot says which: a cell, one of Cap
 // pieces that are SlotSize bytes long, or else a run of granules. Each cell and
@@ -36,6 +40,8 @@ import (
 //	520    120  -         zero
 //	640    8    readPos   a position that consumers may start from; every one below it is passed
 //	648    120  -         zero
+//	768    32   lent      a bit for each slot of a loan: it is lent, so a place of the ring is spoken for
+//	800    96   -         zero
 type header struct {
 	_        structs.HostLayout
 	late     satomic.Uint64
@@ -55,9 +61,14 @@ type header struct {
 	_        [120]byte
 	readPos  satomic.Uint64
 	_        [120]byte
+	lent     [maxLoans / 64]satomic.Uint64
+	_        [96]byte
 }
 
-const headerSize = 768
+const headerSize = 896
+
+// maxLoans is how many loans there can be at once, if the queue has that many slots.
+const maxLoans = 256
 
 // slotHead is the beginning of each slot of the ring.
 //
@@ -65,16 +76,20 @@ const headerSize = 768
 //	0      8    word   lap, state, attempts and owner: see word.go
 //	8      4    length bytes of the message
 //	12     4    block  0 if the message follows inline, else 1 + the number of its first owner word
-//	16     8    after  of a message published out of its turn: the position before which it is not delivered
+//	16     8    after  of a message in the slot of a loan: the position before which it is not delivered
+//	24     4    ticket of such a message: it comes before those with later tickets
+//	28     4    -      zero
 type slotHead struct {
 	_      structs.HostLayout
 	word   satomic.Uint64
 	length uint32
 	block  uint32
 	after  satomic.Uint64
+	ticket satomic.Uint32
+	_      [4]byte
 }
 
-const slotHeadSize = 24
+const slotHeadSize = 32
 
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(header{})-headerSize]
@@ -88,9 +103,11 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.consumer)-396]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.writePos)-512]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.readPos)-640]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.lent)-768]
 
 	_ = [1]struct{}{}[unsafe.Sizeof(slotHead{})-slotHeadSize]
 	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.length)-8]
 	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.block)-12]
 	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.after)-16]
+	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.ticket)-24]
 )

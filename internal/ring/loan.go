@@ -3,14 +3,17 @@ package ring
 import (
 	"context"
 	"io/fs"
+	"math/bits"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
-// Loan is room for a message, lent to a producer that builds it: a place in the
-// ring, which nobody waits for, and perhaps a block of the heap.
+// Loan is room for a message, lent to a producer that builds it: a slot of its
+// own, which stands for a place of the ring without being one, so that nobody
+// waits for it; and perhaps a block of the heap.
 type Loan struct {
-	place Claim
+	index uint32 // of the slot
+	word  uint64 // of the slot
 	block uint32 // 0, or 1 + its first owner word
 	owner uint64 // its owner word
 }
@@ -30,56 +33,162 @@ func (p *Port) Reserve(ctx context.Context, t Terms) (Loan, error) {
 	if err := ctx.Err(); err != nil {
 		return Loan{}, err
 	}
-	c, err := p.tryClaim(reserved, uint64(t.Tag)&triesMask)
+	l, err := p.tryReserve(t)
 	if err == ErrFull || err == errAgain {
-		c, err = p.claimWait(ctx, reserved, uint64(t.Tag)&triesMask)
+		err = p.await(ctx, &p.notFull, func() error {
+			var err error
+			l, err = p.tryReserve(t)
+			return err
+		})
 	}
 	if err != nil {
 		return Loan{}, err
 	}
-	l := Loan{place: c}
 	if t.Size > int64(p.inline) {
 		b, err := p.waitBlock(ctx, t.Size, p.stopped)
 		if err != nil {
-			p.unclaim(c)
+			p.vacate(l)
 			return Loan{}, err
 		}
 		p.lend(&l, b, t)
 	}
-	return p.keepLoan(l)
+	return p.hand(l, t)
 }
 
 // TryReserve is Reserve without waiting: ErrFull.
 func (p *Port) TryReserve(t Terms) (Loan, error) {
-	c, err := p.tryClaim(reserved, uint64(t.Tag)&triesMask)
+	l, err := p.tryReserve(t)
 	if err == errAgain {
 		err = ErrFull
 	}
 	if err != nil {
 		return Loan{}, err
 	}
-	l := Loan{place: c}
 	if t.Size > int64(p.inline) {
 		b, err := p.takeBlock(t.Size)
 		if err != nil {
-			p.unclaim(c)
+			p.vacate(l)
 			return Loan{}, err
 		}
 		p.lend(&l, b, t)
 	}
-	return p.keepLoan(l)
+	return p.hand(l, t)
 }
 
-func (p *Port) lend(l *Loan, b uint32, t Terms) {
-	w := &p.owners[b]
-	l.block, l.owner = b+1, w.Load()
-	if t.Lent {
-		l.owner = keepPieces(l.owner, lent, t.Tag, p.me)
-		w.Store(l.owner)
+// tryReserve takes a slot for a loan, if there are as many places in the ring as
+// there are loans then.
+func (p *Port) tryReserve(t Terms) (Loan, error) {
+	if p.head.closing.Load() != 0 {
+		return Loan{}, ErrShutdown
+	}
+	if p.spsc {
+		if err := p.role(&p.head.producer, errProducer); err != nil {
+			return Loan{}, err
+		}
+	}
+	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
+	if err != nil {
+		return Loan{}, err
+	}
+	if !p.claimable(w, p.countLent()+1) {
+		return Loan{}, ErrFull
+	}
+	l, ok := p.occupy(t)
+	if !ok {
+		return Loan{}, ErrFull
+	}
+	// As in tryClaim: a consumer may have been told that this is the end.
+	if p.head.closing.Load() != 0 {
+		p.vacate(l)
+		return Loan{}, ErrShutdown
+	}
+	if lent := p.countLent(); lent > 1 && !p.claimable(w, lent) {
+		p.vacate(l) // others were quicker
+		return Loan{}, ErrFull
+	}
+	return l, nil
+}
+
+// occupy takes a free slot of a loan for this operation.
+func (p *Port) occupy(t Terms) (Loan, bool) {
+	first := p.next64(t)
+	for k := range p.loans {
+		i := p.n + (first+k)%p.loans
+		s := p.slots.At(i)
+		x := s.word.Load()
+		l := Loan{index: i, word: word(lapOf(x), filling, uint64(t.Tag)&triesMask, p.me)}
+		if x == lapOf(x) && s.word.CompareAndSwap(x, l.word) {
+			p.setLent(i)
+			return l, true
+		}
+	}
+	return Loan{}, false
+}
+
+// next64 spreads the loans of participants over different slots, so that they
+// seldom meet.
+func (p *Port) next64(t Terms) uint32 { return p.me*7 + uint32(t.Tag>>2) }
+
+// The bits of lent are set after the slot's word names an owner, and cleared
+// before it names none, so that they, too, belong to somebody who can die.
+
+func (r *Ring) setLent(i uint32) {
+	bit := i - r.n
+	r.head.lent[bit/64%uint32(len(r.head.lent))].Or(1 << (bit % 64))
+}
+
+func (r *Ring) clearLent(i uint32) {
+	bit := i - r.n
+	r.head.lent[bit/64%uint32(len(r.head.lent))].And(^(uint64(1) << (bit % 64)))
+}
+
+// countLent returns how many loans there are.
+func (r *Ring) countLent() uint32 {
+	if r.loans <= 64 {
+		return uint32(bits.OnesCount64(r.head.lent[0].Load()))
+	}
+	n := 0
+	for i := range (r.loans + 63) / 64 {
+		n += bits.OnesCount64(r.head.lent[i].Load())
+	}
+	return uint32(n)
+}
+
+// regainSlot makes the slot of a loan, which Close could take away, one that only
+// this operation has. It reports whether it was there still.
+func (p *Port) regainSlot(l *Loan) bool {
+	mine := word(lapOf(l.word), filling, triesOf(l.word), p.me)
+	if l.word == mine {
+		return true
+	}
+	ok := p.slots.At(l.index).word.CompareAndSwap(l.word, mine)
+	l.word = mine
+	return ok
+}
+
+// vacate gives back the slot of a loan.
+func (p *Port) vacate(l Loan) {
+	if p.regainSlot(&l) {
+		p.clearLent(l.index)
+		p.slots.At(l.index).word.Store(nextFree(l.word))
+		p.released()
 	}
 }
 
-func (p *Port) keepLoan(l Loan) (Loan, error) {
+func (p *Port) lend(l *Loan, b uint32, t Terms) {
+	l.block, l.owner = b+1, p.owners[b].Load()
+	if t.Lent {
+		l.owner = keepPieces(l.owner, lent, t.Tag, p.me)
+		p.owners[b].Store(l.owner)
+	}
+}
+
+// hand lets the caller have the loan unless the segment was closed meanwhile.
+func (p *Port) hand(l Loan, t Terms) (Loan, error) {
+	if t.Lent {
+		l.word = word(lapOf(l.word), reserved, triesOf(l.word), p.me)
+		p.slots.At(l.index).word.Store(l.word)
+	}
 	if p.use.Closed() {
 		p.Abandon(l)
 		return Loan{}, fs.ErrClosed
@@ -115,7 +224,7 @@ func (p *Port) Abandon(l Loan) {
 	if l.block != 0 && p.regain(&l) {
 		p.freeBlock(l.block - 1)
 	}
-	p.unclaim(l.place)
+	p.vacate(l)
 }
 
 // regain makes the block of a loan, which Close could take away, one that only
@@ -135,7 +244,7 @@ func (p *Port) regain(l *Loan) bool {
 // was closed, or a *mem.Corruption.
 func (p *Port) PublishBlock(l Loan, length int) error {
 	if !p.regain(&l) {
-		p.unclaim(l.place)
+		p.vacate(l)
 		return fs.ErrClosed
 	}
 	err := p.settle(l, content{length: length, block: l.block})
@@ -156,26 +265,32 @@ func (p *Port) PublishBytes(l Loan, b []byte) error {
 
 // PublishLong puts b, which may be longer than the loan has room for. It waits
 // for room in the heap then, also after Shutdown. over says whether that was the
-// end of the loan: it is not with ErrTooLarge, or if the wait ended.
+// end of the loan: it is not with ErrTooLarge.
 func (p *Port) PublishLong(ctx context.Context, l Loan, b []byte) (over bool, err error) {
 	if len(b) <= int(p.inline) {
 		return true, p.PublishBytes(l, b)
 	}
 	if l.block != 0 && int64(len(b)) <= p.spec.SlotSize {
+		if !p.regain(&l) {
+			p.vacate(l)
+			return true, fs.ErrClosed
+		}
 		p.fillBlock(l.block-1, b)
 		return true, p.PublishBlock(l, len(b))
 	}
 	if int64(len(b)) > p.spec.MaxSize {
 		return false, ErrTooLarge
 	}
-	block, err := p.waitBlock(ctx, int64(len(b)), func() error { return nil })
-	if err != nil {
-		return false, err
-	}
-	p.fillBlock(block, b)
+	// Without a block of its own, so that two of them do not wait for each other.
 	if l.block != 0 && p.regain(&l) {
 		p.freeBlock(l.block - 1)
 	}
+	block, err := p.waitBlock(ctx, int64(len(b)), func() error { return nil })
+	if err != nil {
+		p.vacate(l)
+		return true, err
+	}
+	p.fillBlock(block, b)
 	err = p.settle(l, content{length: len(b), block: block + 1})
 	if err != nil {
 		p.freeBlock(block)
@@ -211,57 +326,52 @@ func (p *Port) copyIn(dst, src []byte) {
 	satomic.Step()
 }
 
-// settle puts a message in exchange for the place that was reserved for it. It
-// does not wait: the place counts as one of the ring's, so either there is
-// another one free, or the reserved one is used itself.
+// settle puts a message in exchange for a loan. It does not wait: the loan counts
+// as one of the ring's places, so there is one free; and should others have been
+// quicker, the message stays in the loan's own slot.
 func (p *Port) settle(l Loan, m content) error {
 	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
-	if err != nil {
-		p.unclaim(l.place)
-		return err
-	}
-	for range lostRaces {
-		c, at, err := p.walkClaim(w, word(0, writing, 0, p.me), l.place.word&indexMask)
+	for err == nil {
+		var c Claim
+		c, w, err = p.walkClaim(w, 1)
 		switch err {
 		case nil:
 			p.fill(c.Index, m)
 			p.publish(c)
-			if c.Index != l.place.Index {
-				p.unclaim(l.place)
-			}
+			p.vacate(l)
 			return nil
 		case ErrFull:
-			return p.publishLate(l, m, at)
+			return p.publishLate(l, m, w)
 		case errAgain:
-			w = at
-		default:
-			p.unclaim(l.place)
-			return err
+			err = p.open()
 		}
 	}
-	p.unclaim(l.place)
-	return errAgain
+	p.vacate(l)
+	return err
 }
 
-// publishLate puts a message into the place that was reserved for it, although
-// that lies before others: it is not delivered until consumers come to position at.
-func (p *Port) publishLate(l Loan, m content, at uint64) error {
-	s := p.slots.At(l.place.Index)
-	for range lostRaces {
-		x := s.word.Load()
-		if x&indexMask != l.place.word&indexMask {
-			return fs.ErrClosed
-		}
-		mine := word(lapOf(x), filling, 0, p.me)
-		if !s.word.CompareAndSwap(x, mine) {
-			continue
-		}
-		p.fill(l.place.Index, m)
-		s.after.Store(at)
-		p.sync.Release()
-		s.word.Store(word(lapOf(x), late, 0, 0)) // commit; pairs with: ring.slot.late (firstLate)
-		p.bumpLate()
-		return nil
+// open fails if the segment is closed.
+func (p *Port) open() error {
+	if p.use.Closed() {
+		return fs.ErrClosed
 	}
-	return errAgain
+	return nil
+}
+
+// publishLate puts a message into the loan's own slot. It is not delivered until
+// consumers come to position at, and then in the order of tickets.
+func (p *Port) publishLate(l Loan, m content, at uint64) error {
+	if !p.regainSlot(&l) {
+		return fs.ErrClosed
+	}
+	s := p.slots.At(l.index)
+	p.fill(l.index, m)
+	s.after.Store(at)
+	s.ticket.Store(uint32(p.head.late.Load() >> 32))
+	p.clearLent(l.index)
+	p.sync.Release()
+	s.word.Store(word(lapOf(l.word), late, 0, 0)) // commit; pairs with: ring.slot.late (firstLate)
+	p.bumpLate()
+	p.head.notFull.signal(1) // a place may have become free that was spoken for
+	return nil
 }

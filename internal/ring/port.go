@@ -27,10 +27,8 @@ type Port struct {
 	sync *race.Token
 	me   uint32
 	spsc bool
-	// slice is how long a wait sleeps before it looks again by itself.
-	slice time.Duration
 
-	notEmpty, notFull, space, idle *wait.Point
+	notEmpty, notFull, space, idle line
 
 	_         [mem.CacheLine]byte
 	writeHint atomic.Uint64 // where this handle's producers look first
@@ -56,11 +54,10 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 		sync:     obj.Sync,
 		me:       use.Slot,
 		spsc:     r.spec.Mode == SPSC,
-		slice:    wait.Slice,
-		notEmpty: obj.Point(&r.head.notEmpty.word),
-		notFull:  obj.Point(&r.head.notFull.word),
-		space:    obj.Point(&r.head.space.word),
-		idle:     obj.Point(&r.head.idle.word),
+		notEmpty: newLine(obj, &r.head.notEmpty, wait.Slice),
+		notFull:  newLine(obj, &r.head.notFull, wait.Slice),
+		space:    newLine(obj, &r.head.space, 4*patience),
+		idle:     newLine(obj, &r.head.idle, wait.Slice),
 	}
 	// Not zero: hints are compared modulo 2^64.
 	p.writeHint.Store(r.head.writePos.Load())
@@ -94,38 +91,54 @@ func (p *Port) role(word *satomic.Uint32, taken error) error {
 	return errAgain
 }
 
-// await calls try until it returns another error than ErrFull, ErrEmpty, both
-// of which mean that it is worth sleeping, and errAgain. It sleeps for at most
-// limit at a time.
-func (p *Port) await(ctx context.Context, point *wait.Point, e *event, limit time.Duration, try func() error) error {
+// line is where the goroutines of this process wait for one event.
+type line struct {
+	event *event
+	point *wait.Point
+	limit time.Duration // of one sleep
+}
+
+func newLine(obj *object.Object, e *event, limit time.Duration) line {
+	return line{event: e, point: obj.Point(&e.word), limit: limit}
+}
+
+// vain reports whether err says that it is worth waiting.
+func vain(err error) bool { return err == ErrFull || err == ErrEmpty || err == errAgain }
+
+// await calls try until it returns another error than ErrFull and ErrEmpty, which
+// mean that it is worth sleeping, and errAgain.
+func (p *Port) await(ctx context.Context, l *line, try func() error) error {
 	var err error
-	attempt := func() bool {
-		err = try()
-		return err != ErrFull && err != ErrEmpty && err != errAgain
-	}
-	if point.Spin(attempt) {
+	if l.point.Spin(func() bool { err = try(); return !vain(err) }) {
 		return err
 	}
-	if err := point.Enter(ctx, p.use.Party); err != nil {
+	return p.queueUp(ctx, l, try)
+}
+
+// queueUp is await without spinning: of all goroutines in the process only one
+// calls try.
+func (p *Port) queueUp(ctx context.Context, l *line, try func() error) error {
+	if err := l.point.Enter(ctx, p.use.Party); err != nil {
 		return err // it never slept: no wake-up can be lost with it
 	}
-	defer point.Leave()
+	defer l.point.Leave()
 	for {
-		if attempt() {
+		err := try()
+		if !vain(err) {
 			return err
 		}
-		value, ok := e.announce()
-		if attempt() {
+		value, ok := l.event.announce()
+		if err = try(); !vain(err) {
 			return err
 		}
 		if ok && err != errAgain {
-			err = point.Sleep(ctx, p.use.Party, value, limit)
+			err = l.point.Sleep(ctx, p.use.Party, value, l.limit)
 		} else {
 			runtime.Gosched()
 			err = p.interrupted(ctx)
 		}
 		if err != nil {
-			e.signal(1) // the wake-up that this goroutine may have got
+			l.event.signal(1) // the wake-up that this goroutine may have got
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ type Claim struct {
 // TryClaim takes the next slot for a message of at most inline bytes. It fails
 // with ErrFull, ErrShutdown, fs.ErrPermission (SPSC) or a *mem.Corruption.
 func (p *Port) TryClaim() (Claim, error) {
-	c, err := p.tryClaim(writing, 0)
+	c, err := p.tryClaim()
 	if err == errAgain {
 		err = ErrFull
 	}
@@ -28,17 +28,17 @@ func (p *Port) Claim(ctx context.Context) (Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return Claim{}, err
 	}
-	c, err := p.tryClaim(writing, 0)
+	c, err := p.tryClaim()
 	if err == ErrFull || err == errAgain {
-		return p.claimWait(ctx, writing, 0)
+		return p.claimWait(ctx)
 	}
 	return c, err
 }
 
-func (p *Port) claimWait(ctx context.Context, state, tries uint64) (c Claim, err error) {
-	err = p.await(ctx, p.notFull, &p.head.notFull, p.slice, func() error {
+func (p *Port) claimWait(ctx context.Context) (c Claim, err error) {
+	err = p.await(ctx, &p.notFull, func() error {
 		var err error
-		c, err = p.tryClaim(state, tries)
+		c, err = p.tryClaim()
 		return err
 	})
 	return c, err
@@ -69,8 +69,8 @@ func (p *Port) publish(c Claim) {
 	p.head.notEmpty.signal(1)
 }
 
-// tryClaim takes the next position in state writing or reserved.
-func (p *Port) tryClaim(state, tries uint64) (Claim, error) {
+// tryClaim takes the next position.
+func (p *Port) tryClaim() (Claim, error) {
 	if p.head.closing.Load() != 0 {
 		return Claim{}, ErrShutdown
 	}
@@ -83,12 +83,13 @@ func (p *Port) tryClaim(state, tries uint64) (Claim, error) {
 	if err != nil {
 		return Claim{}, err
 	}
+	lent := p.countLent()
 	s := p.slots.At(indexOf(w))
-	c := Claim{Index: indexOf(w), word: word(lapOf(w), state, tries, p.me)}
-	// pairs with: ring.slot.word (TryClaim). A free word is its lap alone.
-	if s.word.Load() == lapOf(w) && s.word.CompareAndSwap(lapOf(w), c.word) {
+	c := Claim{Index: indexOf(w), word: word(lapOf(w), writing, 0, p.me)}
+	// pairs with: ring.slot.word (Finish). A free word is its lap alone.
+	if lent == 0 && s.word.Load() == lapOf(w) && s.word.CompareAndSwap(lapOf(w), c.word) {
 		p.claimed(p.next(w))
-	} else if c, _, err = p.walkClaim(w, c.word, 0); err != nil {
+	} else if c, _, err = p.walkClaim(w, lent+1); err != nil {
 		return Claim{}, err
 	}
 	// A consumer that saw closing set, and then no claimed slot, has told its
@@ -107,80 +108,90 @@ func (p *Port) claimed(w uint64) {
 	if indexOf(w)%8 == 0 {
 		advance(&p.head.writePos, w)
 	}
-	if p.head.notFull.waiting() && p.claimable(w) {
+	if p.head.notFull.waiting() && p.claimable(w, 1) {
 		p.head.notFull.signal(1) // the baton: several places became free at once, and one producer was woken
 	}
 }
 
-// walkClaim looks for the next free position from w on and claims it with the
-// state, attempts and owner of like. A slot whose word ends as own does, if that
-// is not 0, is one that the caller holds and may use. With ErrFull it returns
-// the position that is not free.
-func (p *Port) walkClaim(w, like, own uint64) (Claim, uint64, error) {
-	renewals := uint32(0)
+// walkClaim looks for the next free position from w on and claims it, if there
+// are at least places free ones. With ErrFull it returns the first position that
+// is not claimed.
+func (p *Port) walkClaim(w uint64, places uint32) (Claim, uint64, error) {
+	checked := false // that there are so many
 	for range 8*int64(p.n) + 64 {
 		i := indexOf(w)
 		s := p.slots.At(i)
 		x := s.word.Load() // pairs with: ring.slot.word (Finish)
 		d, state := ahead(x, w), stateOf(x)
-		mine := lapOf(w) | like&indexMask
 		switch {
-		case state >= states:
-			return Claim{}, w, p.badSlot(i, x, w, "a state")
+		case !inRing(state):
+			return Claim{}, w, p.badSlot(i, x, w, "a state of the ring")
 		case d > 0:
 			w = p.skip(w, x)
-		case d == 0 && state == free, d < 0 && own != 0 && x&indexMask == own:
-			if s.word.CompareAndSwap(x, mine) {
-				p.claimed(p.next(w))
-				return Claim{Index: i, word: mine}, w, nil
-			}
-		case d == 0:
+			continue
+		case d == 0 && state != free:
 			w = p.next(w)
-		case state == free:
+			continue
+		case d < 0 && state == free:
 			return Claim{}, w, p.badSlot(i, x, w, "nothing free this side of a claimed position")
-		case !renewable(state) || renewals == p.n:
+		case d < 0 && !renewable(state):
 			advance(&p.head.writePos, w)
 			return Claim{}, w, ErrFull
-		case s.word.CompareAndSwap(x, lapOf(w)|x&indexMask):
-			renewals++
-			w = p.next(w)
 		}
+		// A position that is renewed is spent: that must be worth it.
+		if !checked && (d < 0 || places > 1) {
+			if !p.claimable(w, places) {
+				advance(&p.head.writePos, w)
+				return Claim{}, w, ErrFull
+			}
+			checked = true
+		}
+		mine := word(lapOf(w), writing, 0, p.me)
+		if d < 0 {
+			mine = lapOf(w) | x&indexMask
+		}
+		if !s.word.CompareAndSwap(x, mine) {
+			continue
+		}
+		if d == 0 {
+			p.claimed(p.next(w))
+			return Claim{Index: i, word: mine}, w, nil
+		}
+		w = p.next(w)
 	}
 	advance(&p.head.writePos, w)
 	return Claim{}, w, errAgain
 }
 
-// claimable reports whether a producer that looks from w on may find a place.
-func (r *Ring) claimable(w uint64) bool {
-	for range int64(r.n) + 8 {
+// claimable reports whether a producer that looks from w on may find so many places.
+func (r *Ring) claimable(w uint64, places uint32) bool {
+	left := r.n // positions to look at from the first one that is not claimed
+	for range 2*int64(r.n) + 8 {
 		x := r.slots.At(indexOf(w)).word.Load()
-		switch d := ahead(x, w); {
+		d, state := ahead(x, w), stateOf(x)
+		switch {
 		case d > 0:
 			w = r.skip(w, x)
-		case d == 0 && stateOf(x) == free:
-			return true
-		case d == 0:
-			w = r.next(w)
-		default:
-			return renewable(stateOf(x))
+			continue
+		case d < 0 && !renewable(state):
+			return false
+		case d < 0 || state == free:
+			if d == 0 {
+				places--
+			}
+			if left--; places == 0 || left == 0 {
+				return places == 0
+			}
 		}
+		w = r.next(w)
 	}
 	return true // too much is going on to be sure
 }
 
-// unclaim gives back a claimed or reserved slot that nothing was put into.
+// unclaim gives back a claimed slot that nothing was put into.
 func (p *Port) unclaim(c Claim) {
-	s := p.slots.At(c.Index)
-	for range lostRaces {
-		x := s.word.Load()
-		if x&indexMask != c.word&indexMask {
-			return // given back already, because the segment is closed
-		}
-		if s.word.CompareAndSwap(x, nextFree(x)) {
-			p.released()
-			return
-		}
-	}
+	p.slots.At(c.Index).word.Store(nextFree(c.word))
+	p.released()
 }
 
 // released tells those who wait that a slot became free.

@@ -50,7 +50,7 @@ func (p *Port) awaitTakeable() bool {
 	}
 	err := try()
 	if err == ErrEmpty || err == errAgain {
-		err = p.await(context.Background(), p.notEmpty, &p.head.notEmpty, p.slice, try)
+		err = p.await(context.Background(), &p.notEmpty, try)
 	}
 	// Nothing was taken: if a wake-up came, it belongs to somebody else too.
 	p.head.notEmpty.signal(1)

@@ -9,7 +9,7 @@ import (
 // d, so that it can be repeated from the beginning at any time.
 func (r *Ring) Repair(d object.Dead) {
 	anyLate := false
-	for i := range r.n {
+	for i := range r.all() {
 		if r.repairSlot(i, d) {
 			anyLate = true // also one whose repairer, or owner, died before it could say so
 		}
@@ -43,8 +43,14 @@ func (r *Ring) repairSlot(i uint32, d object.Dead) bool {
 		}
 		y := nextFree(x)
 		switch state {
-		case writing, filling:
+		case writing:
 			r.unqueue(i, d.Slot)
+		case filling, reserved:
+			if i < r.n {
+				return false // nonsense
+			}
+			r.unqueue(i, d.Slot)
+			r.clearLent(i)
 		case loaned:
 			if !d.Exited {
 				return false // its memory may have been lent to a system call that still runs
@@ -90,7 +96,7 @@ func (r *Ring) freeAll(slot uint32) {
 // Leave implements object.Core: it returns deliveries, and ends loans that users
 // hold. What operations hold that still run they give back themselves.
 func (r *Ring) Leave(slot uint32) {
-	for i := range r.n {
+	for i := range r.all() {
 		r.leaveSlot(i, slot)
 	}
 	for b := range r.owners {
@@ -110,14 +116,20 @@ func (r *Ring) leaveSlot(i, slot uint32) {
 	s := r.slots.At(i)
 	for range lostRaces {
 		x := s.word.Load()
-		state := stateOf(x)
-		if ownerOf(x) != slot || state != loaned && state != reserved {
+		if ownerOf(x) != slot {
 			return
 		}
-		y := nextFree(x)
-		if state == loaned {
-			y = word(lapOf(x), late, triesOf(x), 0)
+		switch stateOf(x) {
+		case loaned:
+			s.word.CompareAndSwap(x, word(lapOf(x), late, triesOf(x), 0))
+		case reserved:
+			// Whoever settles the loan now is too late, or was quicker.
+			if y := word(lapOf(x), filling, triesOf(x), slot); i >= r.n && s.word.CompareAndSwap(x, y) {
+				r.clearLent(i)
+				s.word.Store(nextFree(y))
+			}
+		default:
+			return
 		}
-		s.word.CompareAndSwap(x, y)
 	}
 }

@@ -91,6 +91,7 @@ type geometry struct {
 	spec     Spec
 	slots    uint32 // participants
 	n        uint32 // slots of the ring
+	loans    uint32 // slots of loans, which follow
 	inline   uint32 // bytes of a message in its slot
 	cells    uint32
 	granules uint32
@@ -112,6 +113,7 @@ func newGeometry(shape object.Shape) (geometry, error) {
 		return geometry{}, fmt.Errorf("queue: %d participant slots, want 1 to %d: %w", shape.Slots, maxSlots, fs.ErrInvalid)
 	}
 	g := geometry{spec: spec, slots: shape.Slots, n: uint32(spec.Cap)}
+	g.loans = min(g.n, maxLoans)
 	g.inline = uint32(min(spec.SlotSize, inlineLimit))
 	if spec.SlotSize > inlineLimit {
 		g.cells = g.n
@@ -123,12 +125,15 @@ func newGeometry(shape object.Shape) (geometry, error) {
 		g.granules = max(g.granules, uint32((spec.MaxSize+spec.Granule-1)/spec.Granule))
 	}
 	g.stride = mem.Align(slotHeadSize+int64(g.inline), mem.CacheLine)
-	g.ownersAt = headerSize + g.stride*int64(g.n)
+	g.ownersAt = headerSize + g.stride*int64(g.all())
 	g.cellsAt = mem.Align(g.ownersAt+8*int64(g.cells+g.granules), mem.CacheLine)
 	g.granulesAt = g.cellsAt + g.cellSize*int64(g.cells)
 	g.size = g.granulesAt + spec.Granule*int64(g.granules)
 	return g, nil
 }
+
+// all returns the number of all slots.
+func (g *geometry) all() uint32 { return g.n + g.loans }
 
 // payloadAt returns where the inline message of a slot lies in the region.
 func (g *geometry) payloadAt(i uint32) int64 {

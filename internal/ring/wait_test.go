@@ -14,8 +14,10 @@ import (
 	"github.com/shoal-ipc/shoal/internal/ring"
 )
 
-// patient returns a port whose waits end only by a wake-up: a lost one hangs.
+// patient returns a port whose waits end only by a wake-up: a lost one hangs (with
+// the tag shmcheck; else it takes a while).
 func (b *bed) patient(slot uint32) *ring.Port {
+	withoutSlice(b.t)
 	p := b.port(slot)
 	p.NoSlices()
 	return p
@@ -401,6 +403,9 @@ func stress(t *testing.T, spec ring.Spec, each, messages int) {
 		}
 	}
 	makers.Wait()
+	if ctx.Err() != nil {
+		t.Logf("hung\n%s", b.core.Dump())
+	}
 	b.port(8).Shutdown()
 	takers.Wait()
 	if ctx.Err() != nil {

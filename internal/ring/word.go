@@ -7,18 +7,24 @@ import "fmt"
 //	lap 63..24 | state 23..20 | attempts 19..12 | owner 11..0
 //
 // attempts counts how often the message was handed out (it stops at its
-// maximum); in RESERVED it tells reservations of one owner apart. owner is the
+// maximum); in RESERVED it tells loans of one owner apart. owner is the
 // participant in WRITING, READING, LOANED, RESERVED and FILLING, else 0.
 //
+// In the ring:
+//
 //	FREE(l) -> WRITING(l) -> FULL(l) -> READING(l) or LOANED(l) -> FREE(l+1)
-//	FREE(l) -> RESERVED(l) -> FREE(l+1)        a place that a producer holds while it builds
-//	RESERVED(l) -> WRITING(l')                 it came round to the tip: the message goes here
-//	RESERVED(l) -> FILLING(l) -> LATE(l)       the ring is full: the message goes here, out of turn
-//	LOANED(l) -> READING(l)                    acknowledged; what is left is to free its block
-//	READING(l), LOANED(l) -> LATE(l)           given back, or its consumer died
-//	LATE(l) -> READING(l) or LOANED(l)         delivered again
-//	LOANED(l), RESERVED(l) -> same of lap l'   renewed by a producer that comes by, so that nobody has to wait for it
-//	WRITING(l), FILLING(l), RESERVED(l) -> FREE(l+1)   its producer died
+//	LOANED(l) -> READING(l)              acknowledged; what is left is to free its block
+//	READING(l), LOANED(l) -> LATE(l)     given back, or its consumer died
+//	LATE(l) -> READING(l) or LOANED(l)   delivered again
+//	LOANED(l), LATE(l) -> same of lap l' renewed by a producer that comes by, so that nobody has to wait for it
+//	WRITING(l) -> FREE(l+1)              its producer died, or the queue was shut down
+//
+// In the slot of a loan:
+//
+//	FREE(l) -> RESERVED(l) -> FILLING(l) -> FREE(l+1)   lent to a user; it is settled, or abandoned
+//	FREE(l) -> FILLING(l) -> FREE(l+1)                  lent to an operation, for its own time
+//	FILLING(l) -> LATE(l)                               the ring is full: the message stays here
+//	LATE(l), READING(l), LOANED(l) as above
 const (
 	free = iota
 	writing
@@ -26,7 +32,7 @@ const (
 	reading
 	loaned
 	late
-	reserved
+	reserved // and what follows: only in slots of loans
 	filling
 	states
 )
@@ -76,12 +82,15 @@ func held(s uint64) bool {
 	return s == writing || s == reading || s == loaned || s == reserved || s == filling
 }
 
+// inRing reports whether a slot of the ring can be in state s.
+func inRing(s uint64) bool { return s <= late }
+
 // passedBy reports whether consumers that meet state s at its own position go on.
-func passedBy(s uint64) bool { return s >= reading && s < states }
+func passedBy(s uint64) bool { return s == reading || s == loaned || s == late }
 
 // renewable reports whether a producer that comes round to a slot in state s
 // moves it to its own lap and goes on.
-func renewable(s uint64) bool { return s == loaned || s == reserved }
+func renewable(s uint64) bool { return s == loaned || s == late }
 
 // A position is lap 63..24 | index 23..0: positions follow each other in the
 // order of their numbers, and a ring may have any number of slots.

@@ -1,0 +1,7 @@
+//go:build !shmcheck
+
+package ring_test
+
+import "testing"
+
+func withoutSlice(testing.TB) {}
