@@ -146,7 +146,7 @@ func (a *Array[T]) At(i int) T {
 	if a.parts == nil {
 		x = mem.LoadElem(&a.elems[i])
 	} else {
-		_ = a.elems[i] // in range
+		_ = &a.elems[i] // in range
 		x = unpack[T](a.parts.Load(int64(i)))
 	}
 	a.sync.Acquire()
@@ -167,7 +167,7 @@ func (a *Array[T]) Set(i int, x T) {
 	if a.parts == nil {
 		mem.StoreElem(&a.elems[i], x)
 	} else {
-		_ = a.elems[i] // in range
+		_ = &a.elems[i] // in range
 		a.must(a.parts.Store(int64(i), pack(x)))
 	}
 	a.unpin(m)
