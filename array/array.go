@@ -251,7 +251,7 @@ func (a *Array[T]) View() []T {
 		view = make([]T, len(a.elems))
 		a.CopyOut(0, view)
 	} else {
-		m.Keep()
+		m.KeepObject(handle.ObjectOf(&a.base))
 	}
 	a.unpin(m)
 	return view

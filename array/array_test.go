@@ -623,3 +623,36 @@ func TestAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestViewOfARemovedArray keeps a view for longer than any handle, while its array
+// is removed and others are made.
+func TestViewOfARemovedArray(t *testing.T) {
+	dir, seg, _, _ := shared(t)
+	other, err := shm.Open(t.Context(), "s", &shm.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	view := mustCreate[int64](t, seg, "gone", 1000).View()
+	for i := range view {
+		view[i] = 42
+	}
+	if err := other.Remove(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // for cleanups to run
+		runtime.GC()
+		runtime.Gosched()
+	}
+	for _, name := range []string{"x", "y", "z"} {
+		a := mustCreate[int64](t, seg, name, 1000)
+		for i := range a.Len() {
+			a.Set(i, -1)
+		}
+	}
+	for i, x := range view {
+		if x != 42 {
+			t.Fatalf("element %d of the view is another array's: %d", i, x)
+		}
+	}
+}

@@ -20,6 +20,9 @@ type Mapping struct {
 	Region mem.Region
 	// Kept, if not nil, is set by Keep. It outlives the Mapping.
 	Kept *atomic.Bool
+
+	mu      sync.Mutex
+	objects []*Object // of KeepObject
 }
 
 // Keep makes the memory stay for good, because a slice of it was handed out.
@@ -27,6 +30,19 @@ func (m *Mapping) Keep() {
 	if m.Kept != nil && !m.Kept.Load() {
 		m.Kept.Store(true)
 	}
+}
+
+// KeepObject is Keep for a slice of o's memory that its user may have for longer
+// than any handle on o: even if o is removed, its memory is not used for another
+// object before the segment is closed.
+func (m *Mapping) KeepObject(o *Object) {
+	m.Keep()
+	if o.kept.Load() || o.kept.Swap(true) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.objects = append(m.objects, o)
 }
 
 // Use is one opening of a segment by this process, as its objects see it.
@@ -94,6 +110,7 @@ type Object struct {
 	// Sync tells the race detector of hand-overs; nil on a heap region.
 	Sync *race.Token
 
+	kept     atomic.Bool // by its mapping
 	pointsMu sync.Mutex
 	points   map[*satomic.Uint32]*wait.Point
 	localsMu sync.Mutex // not that of points: what Local makes may ask for a Point
