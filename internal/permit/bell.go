@@ -39,8 +39,14 @@ func (c *Core) announce() uint32 {
 
 // ring wakes n sleepers, if there are any.
 func (c *Core) ring(n int64) {
+	if c.head.bell.Load()&bellBits != quiet { // pairs with: permit.bell (announce)
+		c.ringSlow(n)
+	}
+}
+
+func (c *Core) ringSlow(n int64) {
 	for {
-		x := c.head.bell.Load() // pairs with: permit.bell (announce)
+		x := c.head.bell.Load()
 		if x&bellBits == quiet {
 			return // and nobody slept when the permits came back
 		}

@@ -72,7 +72,14 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	if m == nil {
 		return fs.ErrClosed
 	}
-	err := s.acquire(ctx, n)
+	err := ctx.Err()
+	switch {
+	case err != nil:
+	case s.takeFast(n):
+		err = s.confirm(int64(n))
+	default:
+		err = s.acquire(ctx, n)
+	}
 	object.Unpin(m)
 	runtime.KeepAlive(s)
 	return err
@@ -80,9 +87,6 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 
 func (s *Semaphore) acquire(ctx context.Context, n int) error {
 	if err := s.admits(n); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
 		return err
 	}
 	want := int64(n)
@@ -103,7 +107,12 @@ func (s *Semaphore) TryAcquire(n int) error {
 	if m == nil {
 		return fs.ErrClosed
 	}
-	err := s.tryAcquire(n)
+	var err error
+	if s.takeFast(n) {
+		err = s.confirm(int64(n))
+	} else {
+		err = s.tryAcquire(n)
+	}
 	object.Unpin(m)
 	runtime.KeepAlive(s)
 	return err
@@ -137,7 +146,12 @@ func (s *Semaphore) Release(n int) error {
 	if m == nil {
 		return fs.ErrClosed
 	}
-	err := s.release(n)
+	var err error
+	if s.giveFast(n) {
+		s.core.ring(int64(n))
+	} else {
+		err = s.release(n)
+	}
 	object.Unpin(m)
 	runtime.KeepAlive(s)
 	return err
@@ -216,11 +230,15 @@ func (s *Semaphore) takeAll(n int64) (bool, error) {
 // closed meanwhile, because Close may have looked before they were taken.
 func (s *Semaphore) confirm(n int64) error {
 	if s.use.Closed() {
-		s.giveBack(n)
-		return fs.ErrClosed
+		return s.undo(n)
 	}
 	s.sync.Acquire()
 	return nil
+}
+
+func (s *Semaphore) undo(n int64) error {
+	s.giveBack(n)
+	return fs.ErrClosed
 }
 
 // giveBack returns n permits that were taken for a call that fails; fewer if the
