@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"runtime"
 
 	"github.com/shoal-ipc/shoal/internal/handle"
 	"github.com/shoal-ipc/shoal/internal/object"
@@ -119,12 +118,10 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	if m.core == nil {
 		return errClosed()
 	}
-	err := m.core.Lock(ctx)
-	if err != nil {
-		err = m.lockFailed(ctx, err)
+	if err := m.core.Lock(ctx); err != nil {
+		return m.lockFailed(ctx, err)
 	}
-	runtime.KeepAlive(m)
-	return err
+	return nil
 }
 
 // lockFailed repairs, if err asks for it, and makes err a public one.
@@ -143,10 +140,12 @@ func (m *Mutex) TryLock() error {
 		return errClosed()
 	}
 	err := m.core.TryLock()
+	if err == nil || err == ErrLocked { //nolint:errorlint // identity: the quick way
+		return err
+	}
 	if m.Repair != nil && errors.Is(err, ErrPoisoned) {
 		err = m.core.TryLockRepaired(m.Repair)
 	}
-	runtime.KeepAlive(m)
 	return m.public(err)
 }
 
@@ -158,9 +157,10 @@ func (m *Mutex) Unlock() error {
 	if m.core == nil {
 		return errClosed()
 	}
-	err := m.core.Unlock()
-	runtime.KeepAlive(m)
-	return m.public(err)
+	if err := m.core.Unlock(); err != nil {
+		return m.public(err)
+	}
+	return nil
 }
 
 // Do calls f holding the mutex, and unlocks it when f returns, panics or ends its

@@ -91,7 +91,10 @@ func (m *Mutex) Lock(ctx context.Context) error {
 		err = m.lockSlow(ctx)
 	}
 	if err == nil {
-		err = m.confirm()
+		if m.use.Closed() {
+			err = m.undo()
+		}
+		m.sync.Acquire()
 	}
 	object.Unpin(mapping)
 	runtime.KeepAlive(m)
@@ -109,7 +112,10 @@ func (m *Mutex) TryLock() error {
 		err = m.tryLockSlow()
 	}
 	if err == nil {
-		err = m.confirm()
+		if m.use.Closed() {
+			err = m.undo()
+		}
+		m.sync.Acquire()
 	}
 	object.Unpin(mapping)
 	runtime.KeepAlive(m)
@@ -135,15 +141,11 @@ func (m *Mutex) Unlock() error {
 	return err
 }
 
-// confirm ends the taking of the mutex: it gives it back if the segment was
-// closed meanwhile, because Close may have looked at the mutex before it was taken.
-func (m *Mutex) confirm() error {
-	if m.use.Closed() {
-		_ = m.unlockSlow() // Close may have given it back already
-		return fs.ErrClosed
-	}
-	m.sync.Acquire()
-	return nil
+// undo gives the mutex back that was taken while the segment was closed: Close
+// may have looked at the mutex before.
+func (m *Mutex) undo() error {
+	_ = m.unlockSlow() // Close may have given it back already
+	return fs.ErrClosed
 }
 
 // unlockSlow frees the mutex when others wait for it, or reports that it is not held.

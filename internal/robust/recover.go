@@ -191,8 +191,7 @@ func (m *Mutex) repair(ctx context.Context, fn func() error, after uint32) error
 		return fs.ErrClosed
 	}
 	if after != 0 && m.use.Closed() {
-		_ = m.unlockSlow() // Close may have given it back already
-		return fs.ErrClosed
+		return m.undo()
 	}
 	return nil
 }

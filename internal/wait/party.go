@@ -5,6 +5,7 @@ package wait
 
 import (
 	"sync"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
 )
@@ -15,7 +16,11 @@ type Party struct {
 
 	mu       sync.Mutex
 	closed   bool
-	sleepers *Point // those asleep for this party, linked by Point.next
+	sleepers *Point      // those asleep for this party, linked by Point.next
+	clock    *time.Timer // ticks while there have been sleepers lately
+	ticks    uint32
+	quiet    bool // nobody has fallen asleep since the last tick
+	stopped  bool // the clock stands still
 
 	// Board, if not empty, is where the party shows other processes what its
 	// goroutines sleep on: a sleeper stores the directory index of its object
@@ -24,8 +29,12 @@ type Party struct {
 	Board []satomic.Uint32
 }
 
+// tick is the time between two ticks of a party's clock. Who has slept through
+// two of them is woken, so that nobody sleeps for longer than a Slice.
+const tick = Slice / 2
+
 // NewParty returns a Party that is open.
-func NewParty() *Party { return &Party{done: make(chan struct{})} }
+func NewParty() *Party { return &Party{done: make(chan struct{}), stopped: true} }
 
 // Done returns a channel that is closed by Close.
 func (p *Party) Done() <-chan struct{} { return p.done }
@@ -39,6 +48,9 @@ func (p *Party) Close() {
 	}
 	p.closed = true
 	close(p.done)
+	if p.clock != nil {
+		p.clock.Stop()
+	}
 	for s := p.sleepers; s != nil; s = s.next {
 		s.interrupt()
 	}
@@ -61,6 +73,10 @@ func (p *Party) join(s *Point) bool {
 	if p.closed {
 		return false
 	}
+	s.joined, p.quiet = p.ticks, false
+	if p.stopped {
+		p.start()
+	}
 	s.prev, s.next = nil, p.sleepers
 	if s.next != nil {
 		s.next.prev = s
@@ -82,6 +98,36 @@ func (p *Party) quit(s *Point) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
+}
+
+// start sets the clock going.
+func (p *Party) start() {
+	p.stopped = false
+	if p.clock == nil {
+		p.clock = time.AfterFunc(tick, p.onTick)
+		return
+	}
+	p.clock.Reset(tick)
+}
+
+// onTick wakes those that have slept for long, to have them look by themselves.
+// One clock for all costs less than a timer of the kernel for every sleep: it
+// goes on for as long as anybody sleeps now and then.
+func (p *Party) onTick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ticks++
+	if p.closed || p.sleepers == nil && p.quiet {
+		p.stopped = true
+		return
+	}
+	p.quiet = true
+	for s := p.sleepers; s != nil; s = s.next {
+		if p.ticks-s.joined >= 2 && looksAgain() {
+			s.poke()
+		}
+	}
+	p.clock.Reset(tick)
 }
 
 // show takes a word of the board for a sleeper on the object at index, and

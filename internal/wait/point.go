@@ -4,6 +4,8 @@ import (
 	"context"
 	"io/fs"
 	"math"
+	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -38,23 +40,27 @@ const All = math.MaxInt32
 type Point struct {
 	word  *satomic.Uint32
 	index uint32
+	// bit tells this point's sleepers from most others on the word, which an
+	// interruption of theirs need not wake.
+	bit uint32
 	// budget is how long the next Spin spins, in nanoseconds.
 	budget atomic.Int32
-	gate   chan struct{}
+	// turn is odd while the holder of the gate sleeps, or is about to.
+	turn  atomic.Uint32
+	gate  chan struct{}
+	watch *watch
 
-	// What follows belongs to the holder of the gate while it sleeps. cancel is
-	// a futex word of this process: 1 ends the sleep.
-	cancel        uint32
-	interruptFunc func()
-	prev, next    *Point // in Party.sleepers
+	// What follows is the Party's while the holder of the gate sleeps.
+	prev, next *Point
+	joined     uint32 // at which tick it fell asleep
 }
 
 // NewPoint returns a place to wait on word, which belongs to the object at
 // index of the directory.
 func NewPoint(word *satomic.Uint32, index uint32) *Point {
-	p := &Point{word: word, index: index, gate: make(chan struct{}, 1)}
+	p := &Point{word: word, index: index, bit: 1 << rand.N(32), gate: make(chan struct{}, 1), watch: new(watch)}
 	p.budget.Store(spinMost)
-	p.interruptFunc = p.interrupt
+	runtime.AddCleanup(p, func(w *watch) { w.end() }, p.watch)
 	return p
 }
 

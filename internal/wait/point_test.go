@@ -173,12 +173,12 @@ func TestSleepReturnsAtOnce(t *testing.T) {
 }
 
 // TestSleepLimit shows that a sleeper looks again by itself: after its limit, and
-// after a slice whatever its limit.
+// after a slice or less whatever its limit.
 func TestSleepLimit(t *testing.T) {
 	w := new(satomic.Uint32)
 	p, party := wait.NewPoint(w, 0), newParty()
-	for _, limit := range []time.Duration{3 * time.Millisecond, time.Hour} {
-		least := min(limit, wait.Slice)
+	for _, limit := range []time.Duration{3 * time.Millisecond, wait.Slice, time.Hour} {
+		least := min(limit, wait.Slice/2)
 		start := time.Now()
 		if err := p.Sleep(t.Context(), party, 0, limit); err != nil {
 			t.Fatal(err)

@@ -2,9 +2,7 @@ package wait
 
 import (
 	"context"
-	"errors"
 	"io/fs"
-	"sync/atomic"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
@@ -23,19 +21,28 @@ func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time
 	if limit <= 0 || p.word.Load() != want {
 		return nil
 	}
-	atomic.StoreUint32(&p.cancel, 0) // before anybody can know of this sleep
+	p.turn.Add(1)       // from now on an interruption finds somebody to wake
+	defer p.turn.Add(1) // and it goes on until now
 	if !party.join(p) {
 		return fs.ErrClosed
 	}
 	defer party.quit(p)
+	p.watch.begin(ctx, p)
+	if err := ctx.Err(); err != nil {
+		return err // perhaps it was done before anybody could be found asleep
+	}
 	if seat := party.show(p.index); seat != nil {
 		defer seat.Store(0)
 	}
-	limit = longest(limit)
-	if sys.Probe().FutexWaitv {
-		return p.sleepOnBoth(ctx, party, want, limit)
+	if limit >= Slice {
+		sys.FutexSleep(satomic.Ptr(p.word), want, p.bit)
+	} else {
+		sys.FutexWait(satomic.Ptr(p.word), want, limit)
 	}
-	return p.sleepSliced(ctx, party, want, limit)
+	if p.word.Load() != want {
+		return nil // whatever else has ended, this has not been in vain
+	}
+	return over(ctx, party)
 }
 
 // over says why nobody should wait any more, if so.
@@ -49,49 +56,24 @@ func over(ctx context.Context, party *Party) error {
 	return nil
 }
 
-// sleepOnBoth sleeps on the word and on the cancel word.
-func (p *Point) sleepOnBoth(ctx context.Context, party *Party, want uint32, limit time.Duration) error {
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, p.interruptFunc)
-		defer stop()
-	}
-	words := [2]sys.FutexWaiter{
-		{Word: satomic.Ptr(p.word), Want: want},
-		{Word: &p.cancel, Private: true},
-	}
-	woken, err := sys.FutexWaitv(words[:], limit)
-	if err != nil && !errors.Is(err, sys.ErrTimeout) {
-		return p.sleepSliced(ctx, party, want, limit) // so that nobody turns in a loop
-	}
-	if woken == 0 {
-		return nil
-	}
-	return over(ctx, party)
-}
+// poke wakes the sleeper for no reason.
+func (p *Point) poke() { sys.FutexRouse(satomic.Ptr(p.word), p.bit) }
 
-// interrupt ends the sleep of the gate's holder. It may come late, and then ends
-// another one for no reason, which does no harm.
+// interrupt ends the sleep that goes on, if any, after what ends it was made
+// visible. It may come late and end another one, which then looks again.
 func (p *Point) interrupt() {
-	atomic.StoreUint32(&p.cancel, 1)
-	sys.FutexWakePrivate(&p.cancel, 1)
+	if turn := p.turn.Load(); turn%2 == 1 {
+		p.rouse(turn, 50*time.Microsecond)
+	}
 }
 
-// sleepSliced sleeps where the kernel cannot wait for two words at once: in
-// slices that are short at first, asking in between whether to go on.
-func (p *Point) sleepSliced(ctx context.Context, party *Party, want uint32, limit time.Duration) error {
-	const longest = 10 * time.Millisecond
-	slice := time.Millisecond
-	for limit > 0 {
-		slice = min(slice, limit)
-		woken := sys.FutexWait(satomic.Ptr(p.word), want, slice)
-		if err := over(ctx, party); err != nil {
-			return err
-		}
-		if woken {
-			break
-		}
-		limit -= slice
-		slice = min(2*slice, longest)
+// rouse wakes the sleeper until it has woken up: nobody knows whether it has
+// reached the kernel, and waking it before that has no effect.
+func (p *Point) rouse(turn uint32, pause time.Duration) {
+	if p.turn.Load() != turn {
+		return
 	}
-	return nil
+	p.poke()
+	const longest = 10 * time.Millisecond
+	time.AfterFunc(pause, func() { p.rouse(turn, min(2*pause, longest)) })
 }

@@ -2,7 +2,5 @@
 
 package wait
 
-import "time"
-
-// longest is the longest time that a sleep with the given limit takes.
-func longest(limit time.Duration) time.Duration { return min(limit, Slice) }
+// looksAgain reports whether sleepers look again by themselves.
+func looksAgain() bool { return true }
