@@ -4,7 +4,7 @@ package explore
 
 import (
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
 )
@@ -50,8 +50,7 @@ type run struct {
 	choices []int
 	others  [][]int // what else could have been chosen, for each of choices
 
-	mu   sync.Mutex
-	byID map[uint64]*actor
+	current atomic.Pointer[actor] // the one that runs, while one does
 }
 
 type actor struct {
@@ -63,7 +62,7 @@ type actor struct {
 }
 
 func newRun(p Play, limits Limits, choices []int) *run {
-	r := &run{heir: -1, left: limits, choices: choices, byID: map[uint64]*actor{}}
+	r := &run{heir: -1, left: limits, choices: choices}
 	for _, f := range p.Actors {
 		r.actors = append(r.actors, &actor{f: f, turn: make(chan bool), pause: make(chan bool)})
 	}
@@ -76,12 +75,7 @@ func newRun(p Play, limits Limits, choices []int) *run {
 
 // step is the hook: an actor waits for its next turn.
 func (r *run) step() {
-	r.mu.Lock()
-	a := r.byID[goroutine()]
-	r.mu.Unlock()
-	if a == nil {
-		return
-	}
+	a := r.current.Load()
 	a.pause <- false
 	if !<-a.turn {
 		select {}
@@ -155,14 +149,12 @@ func (r *run) alternatives(able []int, running int) []int {
 }
 
 func (r *run) advance(a *actor) {
+	r.current.Store(a)
 	if a.begun {
 		a.turn <- true
 	} else {
 		a.begun = true
 		go func() {
-			r.mu.Lock()
-			r.byID[goroutine()] = a
-			r.mu.Unlock()
 			a.f()
 			a.pause <- true
 		}()
