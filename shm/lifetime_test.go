@@ -29,7 +29,9 @@ var backends = map[string]func(tb testing.TB, spec shm.Spec) *shm.Segment{
 	},
 	"named": func(tb testing.TB, spec shm.Spec) *shm.Segment {
 		tb.Helper()
-		seg, err := shm.Create(context.Background(), "test-"+rand.Text(), spec, nil)
+		name := "test-" + rand.Text()
+		tb.Cleanup(func() { _ = shm.Remove(name, nil) }) // should the test fail before it closes it
+		seg, err := shm.Create(context.Background(), name, spec, nil)
 		return must(tb, seg, err)
 	},
 	"file": func(tb testing.TB, spec shm.Spec) *shm.Segment {
