@@ -152,8 +152,9 @@ func (l *ledger) play(slot uint32, p *ring.Port, rng *rand.Rand, steps int) func
 	}
 	return func() {
 		var held []ring.Message
+		var loans []ring.Loan
 		for range steps {
-			switch rng.IntN(7) {
+			switch rng.IntN(8) {
 			case 0, 1:
 				m := next()
 				l.putting(m, func() error { return p.TryPut([]byte(m)) })
@@ -169,6 +170,17 @@ func (l *ledger) play(slot uint32, p *ring.Port, rng *rand.Rand, steps int) func
 				l.taking[slot]--
 			case 4:
 				l.build(p, next(), rng.IntN(4))
+			case 5:
+				if loan, err := p.TryReserve(ring.Terms{Size: 40, Tag: uint16(number), Lent: rng.IntN(2) == 0}); err == nil {
+					loans = append(loans, loan)
+				}
+			case 6:
+				for _, loan := range loans {
+					number++
+					m := fmt.Sprintf("%d:%d|", slot, number)
+					l.putting(m, func() error { return p.PublishBytes(loan, []byte(m)) })
+				}
+				loans = nil
 			default:
 				for _, m := range held {
 					l.settle(slot, p, m, rng.IntN(2) == 0)
@@ -178,6 +190,9 @@ func (l *ledger) play(slot uint32, p *ring.Port, rng *rand.Rand, steps int) func
 		}
 		for _, m := range held {
 			l.settle(slot, p, m, true)
+		}
+		for _, loan := range loans {
+			p.Abandon(loan)
 		}
 	}
 }
@@ -273,7 +288,7 @@ func exploreOnce(t *testing.T, seed uint64, cap int64, kills int) {
 	}
 	s := newSchedule(seed)
 	for slot := uint32(1); slot <= 3; slot++ {
-		s.add(slot, l.play(slot, b.port(slot), s.rng, 5))
+		s.add(slot, l.play(slot, b.port(slot), s.rng, 6))
 	}
 	var dead []uint32
 	repair := func() {
@@ -404,5 +419,33 @@ func TestExploreJoin(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d\n%s", seed, b.core.Dump())
 		}
+	}
+}
+
+// TestExploreLate plays with messages that are given back all the time: none is
+// ever out of sight once everybody rests.
+func TestExploreLate(t *testing.T) {
+	for seed := range uint64(1500) {
+		b := newBed(t, ring.Spec{Cap: 3})
+		s := newSchedule(seed)
+		p := b.port(1)
+		mustPut(t, p, "x", "y")
+		for slot := uint32(2); slot <= 4; slot++ {
+			c := b.port(slot)
+			s.add(slot, func() {
+				for range 3 {
+					if m, err := c.TryReceive(); err == nil {
+						c.Nack(m)
+					}
+				}
+			})
+		}
+		s.run(0, nil)
+		first, err1 := get(p)
+		second, err2 := get(p)
+		if err1 != nil || err2 != nil || first == second {
+			t.Fatalf("seed %d: %q, %v; %q, %v\n%s", seed, first, err1, second, err2, b.core.Dump())
+		}
+		b.checkEmpty()
 	}
 }
