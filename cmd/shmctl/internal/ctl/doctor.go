@@ -64,11 +64,11 @@ func diagnose(have sys.Features, dir string) diagnosis {
 		Deaths: "polling",
 		Mechanisms: []mechanism{
 			{"robust list", have.RobustList, "the kernel marks a process that dies, and wakes another", "the others look every few milliseconds"},
-			{"futex_waitv", have.FutexWaitv, "waits for several words in one call", "short sleeps, one word at a time"},
+			{"futex_waitv", have.FutexWaitv, "one thread watches the other processes of every segment", "it looks every few milliseconds"},
 			{"membarrier", have.Membarrier, "repair begins before a dying process has wholly gone", "repair waits until it has"},
 			{"open file locks", have.OFDLocks, "the proof that a process is gone", "none: segments cannot be used"},
 			{"memfd", have.Memfd, "anonymous segments", "none: shm.Anonymous fails"},
-			{"unnamed files", have.TmpFile, "a new segment appears complete, or not at all", "a hidden file that is renamed"},
+			{"unnamed files", have.TmpFile, "a new segment appears complete, or not at all", "the same by a hidden file, which a crash may leave for clean to remove"},
 		},
 		Able: have.OFDLocks,
 	}
