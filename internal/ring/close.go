@@ -2,7 +2,6 @@ package ring
 
 import (
 	"context"
-	"errors"
 
 	"github.com/shoal-ipc/shoal/internal/wait"
 )
@@ -92,9 +91,6 @@ func (r *Ring) wakeIdle() {
 		r.head.idle.signal(wait.All)
 	}
 }
-
-// errBusy says that the queue is not empty.
-var errBusy = errors.New("queue: not empty")
 
 // Join waits until no message is in the queue and every one that was received is
 // acknowledged.

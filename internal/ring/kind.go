@@ -19,7 +19,7 @@ var (
 	ErrEmpty    = errors.New("queue: empty")
 	ErrTooLarge = errors.New("queue: message too large")
 	ErrSettled  = errors.New("queue: already settled")
-	ErrShutdown = fmt.Errorf("queue: shut down: %w", fs.ErrClosed) //nolint:gochecknoglobals // a sentinel
+	ErrShutdown = fmt.Errorf("queue: shut down: %w", fs.ErrClosed)
 )
 
 // Kind returns the kind of object "queue". Its Spec is what Spec.Pack returns.

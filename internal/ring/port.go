@@ -71,8 +71,8 @@ var errAgain = errors.New("queue: busy")
 
 // What the second process gets that wants to put to, or get from, an SPSC queue.
 var (
-	errProducer = fmt.Errorf("queue: another process puts: %w", fs.ErrPermission) //nolint:gochecknoglobals // a sentinel
-	errConsumer = fmt.Errorf("queue: another process gets: %w", fs.ErrPermission) //nolint:gochecknoglobals // a sentinel
+	errProducer = fmt.Errorf("queue: another process puts: %w", fs.ErrPermission)
+	errConsumer = fmt.Errorf("queue: another process gets: %w", fs.ErrPermission)
 )
 
 // role takes one of the two roles of an SPSC queue for this process, which has
