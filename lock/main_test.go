@@ -46,7 +46,7 @@ func heap(tb testing.TB) *shm.Segment {
 	tb.Helper()
 	seg, err := object.Inside().Heap(shm.Spec{})
 	want(tb, "Heap", err, nil)
-	return seg.(*shm.Segment)
+	return seg.(*shm.Segment) //nolint:errcheck // the door's contract
 }
 
 // peer returns one more participant of a heap segment.
@@ -54,7 +54,7 @@ func peer(tb testing.TB, seg *shm.Segment) *shm.Segment {
 	tb.Helper()
 	other, err := object.Inside().HeapPeer(seg)
 	want(tb, "HeapPeer", err, nil)
-	return other.(*shm.Segment)
+	return other.(*shm.Segment) //nolint:errcheck // the door's contract
 }
 
 func create(tb testing.TB, seg *shm.Segment, spec lock.Spec) *lock.Mutex {

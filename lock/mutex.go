@@ -213,10 +213,7 @@ func (m *Mutex) Holder() (p shm.Participant, held bool) {
 
 // public makes err, of the algorithm, the one that the documentation names.
 func (m *Mutex) public(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case err == fs.ErrClosed: //nolint:errorlint // what is wrapped already says more
+	if err == fs.ErrClosed { //nolint:errorlint // what is wrapped already says more
 		return errClosed()
 	}
 	return handle.Err(&m.base, err)

@@ -306,7 +306,7 @@ func TestInside(t *testing.T) {
 		obj := handle.ObjectOf(&h)
 		core, err := vector.Attach(obj.Region, obj.Shape)
 		want(t, "Attach", err, nil)
-		m := handle.NewMutex(h, core.Mutex(handle.UseOf(&h), obj)).(*lock.Mutex)
+		m := handle.NewMutex(h, core.Mutex(handle.UseOf(&h), obj)).(*lock.Mutex) //nolint:errcheck // what NewMutex promises
 		if m.Name() != "a" || m.Spec().OnDeath != lock.Release {
 			t.Errorf("name %q, spec %+v", m.Name(), m.Spec())
 		}

@@ -85,7 +85,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 			p := wait.NewPoint(w, 0)
 			go func() {
 				for {
-					if err := p.Sleep(context.Background(), party, 0, wait.Slice); err != nil { //nolint:usetesting // one that never ends
+					if err := p.Sleep(context.Background(), party, 0, wait.Slice); err != nil {
 						c <- err
 						return
 					}
