@@ -223,11 +223,11 @@ func TestShutdownAndJoin(t *testing.T) {
 		wantError(t, tryGet(q), fs.ErrClosed)
 		must(t, q.Shutdown())
 		must(t, q.Join(ctx))
-		for range q.All(ctx) {
-			t.Error("yielded")
+		for _, err := range q.All(ctx) {
+			t.Error("yielded", err)
 		}
-		for range q.Deliveries(ctx) {
-			t.Error("yielded")
+		for _, err := range q.Deliveries(ctx) {
+			t.Error("yielded", err)
 		}
 		for range q.Ready() {
 		}
@@ -399,7 +399,7 @@ func TestReadyMeansTry(t *testing.T) {
 	seg := onHeap(t)
 	ctx := within(t)
 	q := mustCreate[int](t, seg, queue.Spec{Cap: 2})
-	if q.Ready() != q.Ready() {
+	if first := q.Ready(); first != q.Ready() {
 		t.Fatal("not the same channel")
 	}
 	var wg sync.WaitGroup
