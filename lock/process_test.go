@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shoal-ipc/shoal/array"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/lock"
@@ -139,6 +140,69 @@ func TestOwnerIsKilled(t *testing.T) {
 	}
 	want(t, "Unlock", released.Unlock(), nil)
 	want(t, "Unlock", untouched.Unlock(), nil)
+}
+
+// TestWaitersOfAllProcesses has several processes wait for one.
+func TestWaitersOfAllProcesses(t *testing.T) {
+	seg := shmtest.Segment(t, shm.Spec{})
+	m := create(t, seg, lock.Spec{})
+	want(t, "Lock", m.Lock(t.Context()), nil)
+	const n = 5
+	var children []*process.Child
+	for range n {
+		child, _ := start(t, waits, args{Mutexes: []*lock.Mutex{m}})
+		children = append(children, child)
+	}
+	until(t, "all wait", func() bool { return waiting(t, seg, n) })
+	for _, child := range children {
+		select {
+		case <-child.Done():
+			t.Fatalf("%s got in: %v", child.Name(), child.Wait(t.Context()))
+		default:
+		}
+	}
+	want(t, "Unlock", m.Unlock(), nil)
+	want(t, "Wait", process.Wait(t.Context(), children...), nil)
+}
+
+type sumArgs struct {
+	Mutex  *lock.Mutex
+	Sums   *array.Array[int64]
+	Rounds int
+}
+
+var adds = process.Func("lock-adds", func(ctx context.Context, a sumArgs) error {
+	sums := a.Sums.View()
+	for range a.Rounds {
+		if err := a.Mutex.Lock(ctx); err != nil {
+			return err
+		}
+		sums[0]++ // plain memory, which nothing but the mutex protects
+		sums[1]--
+		if err := a.Mutex.Unlock(); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+// TestSumOverProcesses counts in shared memory without atomics.
+func TestSumOverProcesses(t *testing.T) {
+	const n, rounds = 4, 20000
+	seg := shmtest.Segment(t, shm.Spec{})
+	m := create(t, seg, lock.Spec{})
+	sums, err := array.Create[int64](t.Context(), seg, "sums", array.Spec{Len: 2})
+	want(t, "array.Create", err, nil)
+	var children []*process.Child
+	for range n {
+		child, err := adds.Start(t.Context(), sumArgs{m, sums, rounds})
+		want(t, "Start", err, nil)
+		children = append(children, child)
+	}
+	want(t, "Wait", process.Wait(t.Context(), children...), nil)
+	if a, b := sums.At(0), sums.At(1); a != n*rounds || b != -n*rounds {
+		t.Errorf("sums %d and %d, want %d", a, b, n*rounds)
+	}
 }
 
 // TestChainOfDeaths has each of several children take over from a killed one.

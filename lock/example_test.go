@@ -1,0 +1,36 @@
+package lock_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/shoal-ipc/shoal/lock"
+	"github.com/shoal-ipc/shoal/shm"
+)
+
+func ExampleMutex() {
+	ctx := context.Background()
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Close()
+	m, err := lock.OpenOrCreateMutex(ctx, seg, "ledger", lock.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// What to do when a process was killed while it held the mutex is said once.
+	// The processes that lock it see nothing of that.
+	m.Repair = func() error { return undoHalfTransfer() }
+	err = m.Do(ctx, func() error {
+		fmt.Println("nobody else is in here, in any process")
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: nobody else is in here, in any process
+}
+
+func undoHalfTransfer() error { return nil }
