@@ -76,9 +76,9 @@ func TestPublishLate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	mustPublish(t, p, third, "c")
-	mustPublish(t, p, first, "a")
-	mustPublish(t, p, second, "b")
+	mustPublish(t, p, second, "c")
+	mustPublish(t, p, third, "a")
+	mustPublish(t, p, first, "b")
 	b.check()
 	if c.Len() != 3 {
 		t.Fatal("Len", c.Len())

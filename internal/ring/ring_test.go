@@ -147,9 +147,10 @@ func long(n, i int) string {
 	return string(b)
 }
 
-// within returns a context that only a hang outlasts.
+// within returns a context that only a hang outlasts, and that lasts longer than
+// those tests wait that expect none.
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -358,7 +358,8 @@ func TestStress(t *testing.T) {
 func stress(t *testing.T, spec ring.Spec, each, messages int) {
 	b := newBed(t, spec)
 	most := int(b.core.Spec().MaxSize)
-	ctx := within(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
 	var makers, takers sync.WaitGroup
 	for i := range each {
 		p := b.patient(uint32(i + 1))
