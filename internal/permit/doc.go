@@ -27,6 +27,10 @@
 //	a repairer of the dead, anywhere  books as above                its successor goes on: each step of
 //	                                                                repair is an operation of the dead
 //
+// The number of a change wraps after 24 bits. That does harm only to a thread that
+// is stopped between reading the tally and exchanging it, for a multiple of 2^24
+// changes of one other participant, and goes on when all 64 bits are the same.
+//
 // # Signal
 //
 // The permits of a Signal semaphore belong to nobody: the tally is a count, and

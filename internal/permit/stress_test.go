@@ -83,6 +83,37 @@ func stress(t *testing.T, p *party, r *rand.Rand, rounds, most int, all int64, i
 	}
 }
 
+// TestTryContended has many try at once for fewer permits: as many succeed as
+// there are, though nobody returns any.
+func TestTryContended(t *testing.T) {
+	for _, kind := range []int{permit.Bounded, permit.Signal} {
+		for range 200 {
+			w := newWorld(t, kind, 4, 6)
+			mustAcquire(t, w.join(6), 1)
+			var got, refused atomic.Int32
+			var wg sync.WaitGroup
+			for slot := uint32(1); slot <= 5; slot++ {
+				p := w.join(slot)
+				wg.Go(func() {
+					for range 2 {
+						switch err := p.TryAcquire(1); {
+						case err == nil:
+							got.Add(1)
+						case errors.Is(err, permit.ErrNoPermit):
+							refused.Add(1)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if got.Load() != 3 || refused.Load() != 7 {
+				t.Fatalf("%d got one and %d did not, want 3 and 7", got.Load(), refused.Load())
+			}
+			w.check(0)
+		}
+	}
+}
+
 // TestSiblingsReleaseExactly has the goroutines of one participant release more,
 // together, than it holds: as many permits are released as it held, and every
 // other call fails.

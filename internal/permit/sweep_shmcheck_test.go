@@ -33,7 +33,7 @@ func TestDeathAtEveryStep(t *testing.T) {
 // repairSteps is how many of the repairer's steps are left out between two at
 // which it dies: they are others for the victim's next step, so that a sweep
 // tries each several times.
-var repairSteps = flag.Int("repairsteps", 8, "try each n-th step of the repairer")
+var repairSteps = flag.Int("repairsteps", 16, "try each n-th step of the repairer")
 
 // sweep returns how many steps the victim has, and how often the scene was played.
 func sweep(t *testing.T, sc scene) (steps, plays int) {
