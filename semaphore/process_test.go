@@ -299,3 +299,67 @@ func TestKillAtRandom(t *testing.T) {
 		})
 	}
 }
+
+// threes consumes and adds three events at a time until it is killed.
+var threes = registerChild("threes", func(p *parent) error {
+	s, err := p.open()
+	if err != nil {
+		return err
+	}
+	p.hear()
+	fail := make(chan error, 2)
+	for range 2 {
+		go func() {
+			for {
+				if err := s.Acquire(context.Background(), 3); err != nil {
+					fail <- err
+				}
+				if err := s.Release(3); err != nil {
+					fail <- err
+				}
+			}
+		}()
+	}
+	p.say("at work")
+	return <-fail
+})
+
+// TestKillSignalAtRandom kills processes that consume events in threes, which
+// they often have to gather, and add them again. What one had consumed is gone
+// with it, but whole threes only: none of what it was gathering.
+func TestKillSignalAtRandom(t *testing.T) {
+	kills := 60
+	if testing.Short() {
+		kills = 10
+	}
+	events := 10 * kills
+	s := must(semaphore.Create(context.Background(), named(t), "s", semaphore.Spec{Kind: semaphore.Signal}))(t)
+	crew := []*child{startThrees(t, s), startThrees(t, s), startThrees(t, s)}
+	for i := range events { // one by one, so that threes are gathered
+		release(t, s, 1)
+		if i%10 != 9 {
+			continue
+		}
+		k := i / 10 % len(crew)
+		crew[k].kill()
+		crew[k] = startThrees(t, s)
+	}
+	for _, c := range crew {
+		c.kill()
+	}
+	for _, c := range crew {
+		c.repaired()
+	}
+	lost := events - s.Available()
+	if lost%3 != 0 || lost < 0 || lost > 2*3*(kills+len(crew)) {
+		t.Errorf("%d events are gone after %d deaths, want some threes", lost, kills+len(crew))
+	}
+}
+
+func startThrees(t testing.TB, s *semaphore.Semaphore) *child {
+	t.Helper()
+	c := start(t, threes, s)
+	c.tell("go")
+	c.want("at work")
+	return c
+}
