@@ -147,7 +147,7 @@ func TestStorm(t *testing.T) {
 // memoryDir makes a directory in memory, which goes away.
 func memoryDir(t *testing.T) string {
 	t.Helper()
-	dir := "/dev/shm/guardian-" + rand.Text()
+	dir := "/dev/shm/shoal-guardian-" + rand.Text()
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Skip("no /dev/shm:", err)
 	}
