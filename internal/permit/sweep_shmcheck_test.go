@@ -105,7 +105,7 @@ func TestTwoDeaths(t *testing.T) {
 			t.Run(first+" then "+second, func(t *testing.T) {
 				for n := 1; ; n += 2 {
 					m := 1
-					for ; twoDie(t, f, g, n, m); m += 2 {
+					for ; twoDie(t, f, g, n, m); m += 3 {
 						if t.Failed() {
 							t.Fatalf("steps %d and %d", n, m)
 						}
