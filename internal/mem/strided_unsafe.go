@@ -46,3 +46,26 @@ func (s *Strided[T]) At(i uint32) *T {
 
 // panicStrided is apart so that At is small enough to be part of its caller.
 func panicStrided() { panic("mem: index out of range") }
+
+// Rows is n rows of bytes at a fixed distance from each other in a region. It is
+// checked once, when it is made. The zero Rows is empty.
+type Rows struct {
+	first Strided[byte]
+	size  int
+}
+
+// NewRows returns the n rows of size bytes that lie in r at off, off+stride, and
+// so on. It fails if one of them would lie outside of r, or overlap the next.
+func NewRows(r Region, off, stride int64, n uint32, size int64) (Rows, error) {
+	if size < 1 || size > stride {
+		return Rows{}, r.outside(off, size)
+	}
+	first, err := NewStrided[byte](r, off, stride, n)
+	if err == nil && n > 0 {
+		_, err = r.Sub(off+int64(n-1)*stride, size)
+	}
+	return Rows{first: first, size: int(size)}, err
+}
+
+// At returns row number i. It panics if there is none.
+func (s *Rows) At(i uint32) []byte { return unsafe.Slice(s.first.At(i), s.size) }

@@ -62,17 +62,18 @@ func (p *Port) tryTake(state uint64) (Message, error) {
 			return Message{}, err
 		}
 	}
-	r, err := p.start(p.readHint.Load(), p.head.readPos.Load())
-	if err != nil {
-		return Message{}, err
+	r := later(p.readHint.Load(), p.head.readPos.Load())
+	i := indexOf(r)
+	if i >= p.n {
+		return Message{}, p.badPosition(r)
 	}
-	s := p.slots.At(indexOf(r))
+	s := p.slots.At(i)
 	x := s.word.Load()      // pairs with: ring.slot.word (publish)
 	t := p.head.late.Load() // pairs with: ring.late (bumpLate). After the slot, or order is lost
 	mine := word(lapOf(r), state, 1, p.me)
 	if x == word(lapOf(r), full, 0, 0) && !pending(t) && s.word.CompareAndSwap(x, mine) {
 		p.taken(p.next(r))
-		return p.message(indexOf(r), mine)
+		return p.message(i, mine)
 	}
 	return p.walkTake(r, state)
 }
@@ -83,13 +84,15 @@ func (p *Port) taken(r uint64) {
 	if indexOf(r)%8 == 0 {
 		advance(&p.head.readPos, r)
 	}
-	p.passOn(r)
+	if p.head.notEmpty.waiting() {
+		p.passOn(r)
+	}
 }
 
 // passOn wakes one more consumer if there is more to take: several messages may
 // have become takeable at once, of which one consumer was told.
 func (p *Port) passOn(r uint64) {
-	if p.head.notEmpty.waiting() && p.takeable(r) {
+	if p.takeable(r) {
 		p.head.notEmpty.signal(1)
 	}
 }
@@ -152,7 +155,7 @@ func (r *Ring) takeable(pos uint64) bool {
 }
 
 // message returns the message in slot i, which this process has just taken with
-// word x. One that makes no sense is thrown away.
+// word x.
 func (p *Port) message(i uint32, x uint64) (Message, error) {
 	p.sync.Acquire()
 	s := p.slots.At(i)
@@ -160,21 +163,30 @@ func (p *Port) message(i uint32, x uint64) (Message, error) {
 	if m.block == 0 && m.Length <= int(p.inline) {
 		return m, nil
 	}
-	if m.block != 0 && p.queuedIn(m.block-1, i, int64(m.Length)) {
+	return p.longMessage(m)
+}
+
+// longMessage checks a message that does not lie in its slot. One that makes no
+// sense is thrown away.
+func (p *Port) longMessage(m Message) (Message, error) {
+	if m.block != 0 && p.queuedIn(m.block-1, m.Index, int64(m.Length)) {
 		return m, nil
 	}
 	block, length := m.block, m.Length
 	m.block = 0
 	p.discard(m)
-	return Message{}, mem.Corrupt("message length", p.payloadAt(i)-slotHeadSize+8,
+	return Message{}, mem.Corrupt("message length", p.payloadAt(m.Index)-slotHeadSize+8,
 		fmt.Sprintf("%d bytes in block %d", length, block), "what fits")
 }
 
 // Bytes returns the message itself. It is not to be used after Finish, Ack or Nack.
 func (p *Port) Bytes(m Message) []byte {
-	b, err := p.region.Bytes(p.Offset(m), int64(m.Length))
+	if m.block == 0 {
+		return p.payloads.At(m.Index)[:m.Length:m.Length]
+	}
+	b, err := p.region.Bytes(p.blockAt(m.block-1), int64(m.Length))
 	if err != nil {
-		return nil // message has checked that it fits
+		return nil // longMessage has checked that it fits
 	}
 	return b
 }
@@ -190,15 +202,21 @@ func (p *Port) Offset(m Message) int64 {
 // Finish ends a message that was taken by TryTake or Take: from here on nobody
 // gets it again.
 func (p *Port) Finish(m Message) {
-	p.sync.Release()
-	s := p.slots.At(m.Index)
-	if m.block == 0 {
-		s.word.Store(nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
-		p.released()
+	if m.block != 0 {
+		p.finishLong(m)
 		return
 	}
+	p.sync.Release()
+	p.slots.At(m.Index).word.Store(nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
+	p.released()
+}
+
+// finishLong is Finish for a message with a block: that it is no longer the
+// message's is what ends the message.
+func (p *Port) finishLong(m Message) {
+	p.sync.Release()
 	mine := p.consumed(m.block-1, m.Index)
-	s.word.Store(nextFree(m.word))
+	p.slots.At(m.Index).word.Store(nextFree(m.word))
 	p.released()
 	if mine {
 		p.freeBlock(m.block - 1)

@@ -61,6 +61,8 @@ type Ring struct {
 	head   *header
 	slots  mem.Strided[slotHead]
 	owners []satomic.Uint64
+	// payloads are what lies inline in each slot.
+	payloads mem.Rows
 }
 
 // Attach returns the queue in r.
@@ -77,6 +79,9 @@ func Attach(r mem.Region, shape object.Shape) (*Ring, error) {
 		return nil, err
 	}
 	if ring.slots, err = mem.NewStrided[slotHead](ring.region, headerSize, g.stride, g.all()); err != nil {
+		return nil, err
+	}
+	if ring.payloads, err = mem.NewRows(ring.region, g.payloadAt(0), g.stride, g.all(), int64(g.inline)); err != nil {
 		return nil, err
 	}
 	if ring.owners, err = mem.Slice[satomic.Uint64](ring.region, g.ownersAt, int64(g.cells+g.granules)); err != nil {
@@ -105,15 +110,25 @@ func (r *Ring) skip(pos, x uint64) uint64 {
 	return r.next(pos + uint64(max(laps, 0))<<lapShift)
 }
 
-// start returns the later one of two hints.
-func (r *Ring) start(local, shared uint64) (uint64, error) {
+// later returns the later one of two hints.
+func later(local, shared uint64) uint64 {
 	if before(shared, local) {
-		shared = local
+		return local
 	}
-	if indexOf(shared) >= r.n {
-		return 0, mem.Corrupt("queue position", -1, fmt.Sprintf("slot %d", indexOf(shared)), fmt.Sprintf("less than %d", r.n))
+	return shared
+}
+
+// start returns the later one of two hints, if it is a position.
+func (r *Ring) start(local, shared uint64) (uint64, error) {
+	w := later(local, shared)
+	if indexOf(w) >= r.n {
+		return 0, r.badPosition(w)
 	}
-	return shared, nil
+	return w, nil
+}
+
+func (r *Ring) badPosition(w uint64) error {
+	return mem.Corrupt("queue position", -1, fmt.Sprintf("slot %d", indexOf(w)), fmt.Sprintf("less than %d", r.n))
 }
 
 // advance moves a hint on to pos, if it is behind.

@@ -29,7 +29,9 @@ func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 		}
 		mine := word(lapOf(x), state, onceMore(x), p.me)
 		if p.slots.At(i).word.CompareAndSwap(x, mine) {
-			p.passOn(pos)
+			if p.head.notEmpty.waiting() {
+				p.passOn(pos)
+			}
 			m, err = p.message(i, mine)
 			return m, true, err
 		}

@@ -31,10 +31,10 @@ type Port struct {
 	notEmpty, notFull, space, idle line
 
 	_         [mem.CacheLine]byte
-	writeHint atomic.Uint64 // where this handle's producers look first
+	writeHint satomic.Hint  // where this handle's producers look first
 	cursor    atomic.Uint32 // where this handle looks first for granules
 	_         [mem.CacheLine]byte
-	readHint  atomic.Uint64 // where this handle's consumers look first
+	readHint  satomic.Hint // where this handle's consumers look first
 	_         [mem.CacheLine]byte
 
 	readyOnce sync.Once

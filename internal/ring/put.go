@@ -47,13 +47,7 @@ func (p *Port) claimWait(ctx context.Context) (c Claim, err error) {
 // Inline returns the bytes of the slot.
 func (p *Port) Inline(c Claim) []byte { return p.inlineBytes(c.Index) }
 
-func (r *Ring) inlineBytes(i uint32) []byte {
-	b, err := r.region.Bytes(r.payloadAt(i), int64(r.inline))
-	if err != nil {
-		return nil // Attach has checked that it fits
-	}
-	return b
-}
+func (r *Ring) inlineBytes(i uint32) []byte { return r.payloads.At(i) }
 
 // Publish puts the message of length bytes that was written into the slot.
 func (p *Port) Publish(c Claim, length int) {
@@ -66,7 +60,9 @@ func (p *Port) Publish(c Claim, length int) {
 func (p *Port) publish(c Claim) {
 	p.sync.Release()
 	p.slots.At(c.Index).word.Store(word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (tryTake)
-	p.head.notEmpty.signal(1)
+	if p.head.notEmpty.waiting() {
+		p.head.notEmpty.signal(1)
+	}
 }
 
 // tryClaim takes the next position.
@@ -79,18 +75,22 @@ func (p *Port) tryClaim() (Claim, error) {
 			return Claim{}, err
 		}
 	}
-	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
-	if err != nil {
-		return Claim{}, err
+	w := later(p.writeHint.Load(), p.head.writePos.Load())
+	i := indexOf(w)
+	if i >= p.n {
+		return Claim{}, p.badPosition(w)
 	}
 	lent := p.countLent()
-	s := p.slots.At(indexOf(w))
-	c := Claim{Index: indexOf(w), word: word(lapOf(w), writing, 0, p.me)}
+	s := p.slots.At(i)
+	c := Claim{Index: i, word: word(lapOf(w), writing, 0, p.me)}
 	// pairs with: ring.slot.word (Finish). A free word is its lap alone.
 	if lent == 0 && s.word.Load() == lapOf(w) && s.word.CompareAndSwap(lapOf(w), c.word) {
 		p.claimed(p.next(w))
-	} else if c, _, err = p.walkClaim(w, lent+1); err != nil {
-		return Claim{}, err
+	} else {
+		var err error
+		if c, _, err = p.walkClaim(w, lent+1); err != nil {
+			return Claim{}, err
+		}
 	}
 	// A consumer that saw closing set, and then no claimed slot, has told its
 	// caller that the queue is at its end. Whoever claims later must see it too.
@@ -108,8 +108,16 @@ func (p *Port) claimed(w uint64) {
 	if indexOf(w)%8 == 0 {
 		advance(&p.head.writePos, w)
 	}
-	if p.head.notFull.waiting() && p.claimable(w, 1) {
-		p.head.notFull.signal(1) // the baton: several places became free at once, and one producer was woken
+	if p.head.notFull.waiting() {
+		p.passOnPlace(w)
+	}
+}
+
+// passOnPlace wakes one more producer if there is another place: several may have
+// become free at once, of which one producer was told.
+func (p *Port) passOnPlace(w uint64) {
+	if p.claimable(w, 1) {
+		p.head.notFull.signal(1)
 	}
 }
 
@@ -196,9 +204,19 @@ func (p *Port) unclaim(c Claim) {
 
 // released tells those who wait that a slot became free.
 func (r *Ring) released() {
-	r.head.notFull.signal(1)
+	h := r.head
+	if h.notFull.waiting() {
+		h.notFull.signal(1)
+	}
+	if h.closing.Load() != 0 || h.idle.waiting() {
+		r.perhapsTheEnd()
+	}
+}
+
+// perhapsTheEnd tells those who wait for the queue to be drained, or empty.
+func (r *Ring) perhapsTheEnd() {
 	if r.head.closing.Load() != 0 {
-		r.head.notEmpty.signal(wait.All) // perhaps this was the end
+		r.head.notEmpty.signal(wait.All)
 	}
 	if r.head.idle.waiting() {
 		r.wakeIdle()
