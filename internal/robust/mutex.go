@@ -173,7 +173,7 @@ func (m *Mutex) tryLockSlow() error {
 		}
 		switch {
 		case x&poisoned != 0:
-			return ErrPoisoned
+			return m.refused()
 		case x&ownerMask != 0:
 			return ErrLocked
 		case x&starving != 0 && m.standBack():
@@ -206,6 +206,15 @@ func (m *Mutex) check(x uint32) error {
 		return nil
 	}
 	return checkWord(x, m.policy, m.object.Shape.Slots, mem.Offset(m.object.Region, &m.words.w))
+}
+
+// refused says why a poisoned mutex cannot be had. If the segment was closed, that
+// may have poisoned it: Close ends the use before it gives back what it holds.
+func (m *Mutex) refused() error {
+	if m.use.Closed() {
+		return fs.ErrClosed
+	}
+	return ErrPoisoned
 }
 
 // unusable says why nothing can be done with the mutex.

@@ -15,7 +15,7 @@ func (m *Mutex) lockSlow(ctx context.Context) error {
 	if m.point.Spin(func() bool {
 		x := m.words.w.Load()
 		if x&poisoned != 0 {
-			outcome = ErrPoisoned
+			outcome = m.refused()
 			return true
 		}
 		return x == 0 && m.words.w.CompareAndSwap(0, m.slot)
@@ -42,7 +42,7 @@ func (m *Mutex) queue(ctx context.Context, arrival time.Time) error {
 			return err
 		}
 		if x&poisoned != 0 {
-			return ErrPoisoned // who poisons wakes all: no wake-up to pass on
+			return m.refused() // who poisons wakes all: no wake-up to pass on
 		}
 		waited := time.Since(arrival)
 		starves := waited >= patience
