@@ -119,6 +119,19 @@ func (d *desk[T]) put(p *place[T]) {
 	d.mu.Unlock()
 }
 
+// clear ends all that is lent, for the user: its tokens name nothing any more.
+func (d *desk[T]) clear() {
+	places := d.places.Load()
+	if places == nil {
+		return
+	}
+	for _, p := range *places {
+		if p.state.Load()&stateBits == out {
+			d.put(p)
+		}
+	}
+}
+
 // fresh returns a zero T in memory of this process.
 func (p *place[T]) fresh() *T {
 	if p.own == nil {

@@ -76,7 +76,7 @@ func (q *Queue[T]) TryGet() (T, error) {
 // inside, those that it did not take are delivered to others.
 func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if len(dst) == 0 {
-		return 0, ctx.Err()
+		return 0, q.nothingToDo(ctx)
 	}
 	if dst[0], err = q.Get(ctx); err != nil {
 		return 0, err

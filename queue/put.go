@@ -54,7 +54,7 @@ func (q *Queue[T]) TryPut(x T) error {
 // the process dies inside, some first messages of src are in the queue.
 func (q *Queue[T]) PutBatch(ctx context.Context, src []T) (n int, err error) {
 	if len(src) == 0 {
-		return 0, ctx.Err()
+		return 0, q.nothingToDo(ctx)
 	}
 	for i := range src {
 		if err := q.Put(ctx, src[i]); err != nil {
@@ -62,6 +62,16 @@ func (q *Queue[T]) PutBatch(ctx context.Context, src []T) (n int, err error) {
 		}
 	}
 	return len(src), nil
+}
+
+// nothingToDo is the error of an empty batch.
+func (q *Queue[T]) nothingToDo(ctx context.Context) error {
+	m, err := q.enter()
+	if err != nil {
+		return err
+	}
+	q.exit(m)
+	return ctx.Err()
 }
 
 // putSlow puts what does not simply lie in a slot. It is apart because an

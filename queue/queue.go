@@ -139,6 +139,7 @@ func (q *Queue[T]) UnmarshalText(text []byte) error {
 	if err != nil {
 		return err
 	}
+	q.desk.clear() // what the handle has lent was another queue's
 	q.base, q.use, q.port, q.codec, q.spec = opened.base, opened.use, opened.port, opened.codec, opened.spec
 	q.inline, q.size, q.bools, q.slots = opened.inline, opened.size, opened.bools, opened.slots
 	return nil

@@ -36,10 +36,13 @@ func (p *Port) putBlock(ctx context.Context, b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	for {
+		if err := p.interrupted(ctx); err != nil {
+			return err
+		}
+		if err := p.mayPut(); err != nil {
+			return err
+		}
 		if err := p.awaitPlace(ctx); err != nil {
 			return err
 		}
@@ -61,10 +64,7 @@ func (p *Port) awaitPlace(ctx context.Context) error {
 		if err := p.stopped(); err != nil {
 			return err
 		}
-		if !p.claimable(p.writeHint.Load(), p.countLent()+1) {
-			return ErrFull
-		}
-		return nil
+		return p.hasPlace()
 	}
 	err := look()
 	if err == ErrFull {
@@ -74,12 +74,24 @@ func (p *Port) awaitPlace(ctx context.Context) error {
 	return err
 }
 
+// hasPlace fails with ErrFull if there is surely no place in the ring.
+func (p *Port) hasPlace() error {
+	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
+	if err == nil && !p.claimable(w, p.countLent()+1) {
+		err = ErrFull
+	}
+	return err
+}
+
 func (p *Port) tryPutBlock(b []byte) error {
 	if err := p.fits(len(b)); err != nil {
 		return err
 	}
-	if !p.claimable(p.writeHint.Load(), p.countLent()+1) {
-		return ErrFull // without copying all of b in vain
+	if err := p.mayPut(); err != nil {
+		return err
+	}
+	if err := p.hasPlace(); err != nil {
+		return err // without copying all of b in vain
 	}
 	block, err := p.takeBlock(int64(len(b)))
 	if err != nil {

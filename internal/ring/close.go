@@ -82,7 +82,10 @@ func (r *Ring) tip() (slot uint32, x uint64, found bool) {
 
 // done reports whether no message is in the queue, or held by a consumer.
 func (r *Ring) done() (done, sure bool) {
-	return r.quiet(func(x uint64) bool { return stateOf(x) == free || stateOf(x) == reserved })
+	return r.quiet(func(x uint64) bool {
+		s := stateOf(x)
+		return s == free || s == reserved || s == filling // what is only being built is no message yet
+	})
 }
 
 // wakeIdle wakes those who wait for the queue to be empty, if it is.

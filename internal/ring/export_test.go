@@ -87,14 +87,20 @@ func (r *Ring) Done() (done, sure bool) { return r.done() }
 // PutAnyway puts b although every place may be spoken for by loans, as somebody
 // can who looked a moment before they were lent.
 func (p *Port) PutAnyway(b []byte) error {
-	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
-	if err != nil {
-		return err
-	}
-	c, _, err := p.walkClaim(w, 1)
+	c, err := p.ClaimAnyway()
 	if err == nil {
 		p.copyIn(p.Inline(c), b)
 		p.Publish(c, len(b))
 	}
 	return err
+}
+
+// ClaimAnyway is the first half of PutAnyway.
+func (p *Port) ClaimAnyway() (Claim, error) {
+	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
+	if err != nil {
+		return Claim{}, err
+	}
+	c, _, err := p.walkClaim(w, 1)
+	return c, err
 }

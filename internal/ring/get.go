@@ -135,10 +135,7 @@ func (p *Port) walkTake(r, state uint64) (Message, error) {
 
 // takeable reports whether a consumer that looks from r on may find something.
 func (r *Ring) takeable(pos uint64) bool {
-	if pending(r.head.late.Load()) {
-		return true
-	}
-	for range int64(r.n) + 8 {
+	for range 3*int64(r.n) + 8 {
 		x := r.slots.At(indexOf(pos)).word.Load()
 		switch d := ahead(x, pos); {
 		case d > 0:
@@ -148,7 +145,7 @@ func (r *Ring) takeable(pos uint64) bool {
 		case d == 0 && passedBy(stateOf(x)):
 			pos = r.next(pos)
 		default:
-			return false
+			return r.hasLate(pos)
 		}
 	}
 	return true // too much is going on to be sure

@@ -39,6 +39,15 @@ func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 	return Message{}, false, errAgain
 }
 
+// hasLate reports whether there is a LATE message for a consumer at pos.
+func (r *Ring) hasLate(pos uint64) bool {
+	if !pending(r.head.late.Load()) {
+		return false
+	}
+	_, x, _ := r.firstLate(pos)
+	return x != 0
+}
+
 // firstLate returns the LATE slot that comes first for a consumer at pos, and its
 // word, or 0; early reports whether there are others that may be delivered only
 // later. What was delivered before comes first, in order of positions, and then

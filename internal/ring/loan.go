@@ -106,6 +106,9 @@ func (p *Port) tryReserve(t Terms) (Loan, error) {
 		p.vacate(l) // others were quicker
 		return Loan{}, ErrFull
 	}
+	if p.head.notFull.waiting() && p.claimable(w, p.countLent()+1) {
+		p.head.notFull.signal(1) // the baton, as in claimed
+	}
 	return l, nil
 }
 
@@ -255,12 +258,18 @@ func (p *Port) PublishBlock(l Loan, length int) error {
 }
 
 // PublishBytes puts b, which is not longer than Inline, and gives the loan's
-// block back. Errors are those of PublishBlock.
+// block back, in which b may lie. Errors are those of PublishBlock.
 func (p *Port) PublishBytes(l Loan, b []byte) error {
-	if l.block != 0 && p.regain(&l) {
-		p.freeBlock(l.block - 1)
+	if l.block == 0 {
+		return p.settle(l, content{length: len(b), inline: b})
 	}
-	return p.settle(l, content{length: len(b), inline: b})
+	if !p.regain(&l) {
+		p.vacate(l)
+		return fs.ErrClosed
+	}
+	err := p.settle(l, content{length: len(b), inline: b})
+	p.freeBlock(l.block - 1) // not before b was copied
+	return err
 }
 
 // PublishLong puts b, which may be longer than the loan has room for. It waits

@@ -83,12 +83,24 @@ func (p *Port) role(word *satomic.Uint32, taken error) error {
 		case p.me:
 			return nil
 		case 0:
-			word.CompareAndSwap(0, p.me)
+			// Close, which ends roles, may have been here already.
+			if word.CompareAndSwap(0, p.me) && p.use.Closed() {
+				word.CompareAndSwap(p.me, 0)
+				return fs.ErrClosed
+			}
 		default:
 			return taken
 		}
 	}
 	return errAgain
+}
+
+// mayPut takes the role of the producer, if the queue has one.
+func (p *Port) mayPut() error {
+	if !p.spsc {
+		return nil
+	}
+	return p.role(&p.head.producer, errProducer)
 }
 
 // line is where the goroutines of this process wait for one event.

@@ -174,7 +174,8 @@ func (p *Port) walkClaim(w uint64, places uint32) (Claim, uint64, error) {
 // claimable reports whether a producer that looks from w on may find so many places.
 func (r *Ring) claimable(w uint64, places uint32) bool {
 	left := r.n // positions to look at from the first one that is not claimed
-	for range 2*int64(r.n) + 8 {
+	// A hint may be two laps behind, and more that skip leaves out.
+	for range 4*int64(r.n) + 8 {
 		x := r.slots.At(indexOf(w)).word.Load()
 		d, state := ahead(x, w), stateOf(x)
 		switch {
