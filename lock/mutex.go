@@ -167,10 +167,15 @@ func (m *Mutex) Unlock() error {
 // goroutine. It returns Lock's error, without having called f, or else f's. f must
 // not unlock the mutex. If the process dies in f, its owner has died.
 func (m *Mutex) Do(ctx context.Context, f func() error) error {
+	if m.core == nil {
+		return errClosed()
+	}
+	mapping := handle.UseOf(&m.base).Pin()
+	defer object.Unpin(mapping)
 	if err := m.Lock(ctx); err != nil {
 		return err
 	}
-	defer func() { _ = m.Unlock() }() // fails only if the segment was closed: then it is given back already
+	defer m.core.Drop() // also if f closes the segment: the process may have another use of it, and so still hold the mutex
 	return f()
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/handle"
+	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -139,12 +141,17 @@ func (s *Semaphore) Release(n int) error {
 // its goroutine. It returns the error of Acquire, without having called f, or
 // those of f and of Release.
 func (s *Semaphore) Do(ctx context.Context, n int, f func() error) (err error) {
+	if s.permits == nil {
+		return fs.ErrClosed
+	}
+	mapping := handle.UseOf(&s.base).Pin()
+	defer object.Unpin(mapping)
 	if err := s.Acquire(ctx, n); err != nil {
 		return err
 	}
-	defer func() {
-		if released := s.Release(n); released != nil {
-			err = errors.Join(err, released)
+	defer func() { // also if f closes the segment: the process may have another use of it, and so still hold them
+		if dropped := s.permits.Drop(n); dropped != nil {
+			err = errors.Join(err, handle.Err(&s.base, dropped))
 		}
 	}()
 	return f()

@@ -157,6 +157,20 @@ func (s *Semaphore) Release(n int) error {
 	return err
 }
 
+// Drop is Release for a caller that has pinned the mapping since before it
+// acquired: it returns the permits also after this use of the segment was closed.
+// It fails with fs.ErrClosed if the closing has returned them already.
+func (s *Semaphore) Drop(n int) error {
+	var err error
+	if s.giveFast(n) {
+		s.core.ring(int64(n))
+	} else {
+		err = s.release(n)
+	}
+	runtime.KeepAlive(s)
+	return err
+}
+
 func (s *Semaphore) release(n int) error {
 	if n < 1 {
 		return invalid("release", n)
