@@ -1,0 +1,5 @@
+//go:build !shmcheck
+
+package lock_test
+
+func withoutSlice() {}
