@@ -30,13 +30,20 @@ type attachment struct {
 	deathPoint *wait.Point
 	stopWatch  func()
 
-	mu        sync.Mutex
-	mapping   *object.Mapping // nil once ended; nothing else may refer to it for longer than an operation
-	uses      map[*use]struct{}
-	objects   map[int]openObject
-	watched   []guardian.Word
+	mu      sync.Mutex
+	mapping *object.Mapping // nil once ended; nothing else may refer to it for longer than an operation
+	uses    map[*use]struct{}
+	objects map[int]openObject
+	watched []guardian.Word
+	kept    atomic.Bool // a View was handed out: the memory stays mapped for good
+
+	// giving is held while what this process holds of objects is given back: an
+	// entry that it has let go of may be another object's at once.
+	giving sync.Mutex
+
+	// Those of Look, which never runs twice at once.
 	lastAudit time.Time
-	kept      atomic.Bool // a View was handed out: the memory stays mapped for good
+	duty      urgency // the least urgent need of the dead that this process cares for
 }
 
 // openObject is an object that this process has open. The object ends when no
@@ -57,7 +64,7 @@ func newAttachment(k keeper, key fileKey, f fixed) *attachment {
 	a := &attachment{
 		keeper:  k,
 		key:     key,
-		label:   k.name(),
+		label:   k.called(),
 		ident:   k.id(),
 		gate:    make(chan struct{}, 1),
 		uses:    map[*use]struct{}{},
@@ -143,21 +150,28 @@ func (a *attachment) end(m *object.Mapping) error {
 		return nil
 	}
 	a.stopWatch()
+	a.leaveObjects()
+	a.participants[a.slot-1].left.Store(1)
+	bump(&a.header.control)
+	return a.endLifetime(m)
+}
+
+// leaveObjects gives back what this process holds of the objects that it has open.
+func (a *attachment) leaveObjects() {
+	a.giving.Lock()
+	defer a.giving.Unlock()
 	for i := range a.touched() {
 		if a.mine(i) {
 			a.leaveObject(i)
 		}
 	}
-	a.participants[a.slot-1].left.Store(1)
-	bump(&a.header.control)
-	return a.endLifetime(m)
 }
 
 // mine reports whether this process has the object of an entry open.
 func (a *attachment) mine(entry int) bool { return a.view.uses(entry, a.slot) }
 
 // leaveObject gives back what this process holds of an object that it has open:
-// its extent cannot become another's meanwhile.
+// its extent cannot become another's meanwhile. The caller holds giving.
 func (a *attachment) leaveObject(entry int) {
 	r, err := a.read(entry)
 	if err != nil || r.state == entryFree {
@@ -176,6 +190,7 @@ const patience = 20 * time.Millisecond
 // happens later, so that Close never waits for another process.
 func (a *attachment) endLifetime(m *object.Mapping) error {
 	finish := func() error {
+		a.audit() // the others may have died where nobody was told
 		if a.expired() && a.header.state.Load() == stateLive {
 			return a.expire()
 		}
@@ -198,22 +213,32 @@ func (a *attachment) endLifetime(m *object.Mapping) error {
 // operations that overtook Close still took is given back, and the slot is free.
 func (a *attachment) retire() {
 	defer opened.ended.Add(-1)
-	if a.slot != 0 {
+	for freed := a.slot == 0; !freed; {
 		_ = a.locked(context.Background(), func() error {
-			d := object.Dead{Slot: a.slot, Generation: a.generation}
-			a.repairObjects(d)
-			d.Exited = true
-			a.repairObjects(d)
-			a.forget(a.slot)
-			err := a.member.Release()
-			bump(&a.header.control)
-			return err
+			a.freeSlot()
+			freed = true
+			return nil
 		})
+		if !freed { // for want of a descriptor, say
+			_ = rest(context.Background(), auditEvery)
+		}
 	}
 	if !a.kept.Load() {
 		_ = a.back.unmap()
 	}
 	_ = a.back.close()
+}
+
+// freeSlot lets another participant have the slot. The caller holds the
+// structural lock.
+func (a *attachment) freeSlot() {
+	d := object.Dead{Slot: a.slot, Generation: a.generation}
+	a.repairObjects(d)
+	d.Exited = true
+	a.repairObjects(d)
+	a.forget(a.slot)
+	_ = a.member.Release() // what can fail is only the end of a mapping
+	bump(&a.header.control)
 }
 
 // peers tells the objects of the other participants.
@@ -275,6 +300,8 @@ func (a *attachment) sweep() {
 		return
 	}
 	defer object.Unpin(m)
+	a.giving.Lock()
+	defer a.giving.Unlock()
 	for i := range a.touched() {
 		state := a.entries[i].state.Load()
 		if uint32(state) != entryRemoved || !a.mine(i) || a.alive(i, uint32(state>>32)) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
@@ -83,7 +85,14 @@ func (b *fileBacking) grow(from, to int64) error { return sys.Allocate(b.file, f
 
 // mapAll maps the file, and the address space that it may grow into.
 func (b *fileBacking) mapAll(length int64) (mem.Region, error) {
-	data, err := sys.MapFile(b.file, length)
+	return b.mapBy(sys.MapFile, length)
+}
+
+// mapper is sys.MapFile or sys.MapFileReadOnly.
+type mapper func(f *os.File, length int64) ([]byte, error)
+
+func (b *fileBacking) mapBy(m mapper, length int64) (mem.Region, error) {
+	data, err := m(b.file, length)
 	if err != nil {
 		return mem.Region{}, err
 	}
@@ -91,13 +100,29 @@ func (b *fileBacking) mapAll(length int64) (mem.Region, error) {
 	return mem.FromBytes(data), nil
 }
 
-func (b *fileBacking) mapReadOnly(length int64) (mem.Region, error) {
-	data, err := sys.MapFileReadOnly(b.file, length)
+// open maps the segment in the file, whose name is path, by m. It trusts
+// nothing that the file says before it is checked.
+func (b *fileBacking) open(m mapper, path string) (*view, fixed, error) {
+	fix, err := validate(b.file, path)
 	if err != nil {
-		return mem.Region{}, err
+		return nil, fix, err
 	}
-	b.data = data
-	return mem.FromBytes(data), nil
+	region, err := b.mapBy(m, fix.maxSize)
+	if err != nil {
+		return nil, fix, err
+	}
+	v, err := overlay(region, fix)
+	if err != nil {
+		return nil, fix, corruptSegment(segmentName(path), err)
+	}
+	v.measure = b.length
+	return v, fix, nil
+}
+
+// length returns how long the file is.
+func (b *fileBacking) length() (int64, error) {
+	info, err := sys.Inspect(b.file)
+	return info.Size, err
 }
 
 func (b *fileBacking) unmap() error {
@@ -158,5 +183,16 @@ func spaceError(err error, segment string, f *os.File, need int64) error {
 	if freeErr != nil {
 		free = -1
 	}
-	return &SpaceError{Segment: segment, Need: need, Free: free, Limit: "file system"}
+	return &SpaceError{Segment: segment, Need: need, Free: free, Limit: limitOf(f)}
+}
+
+// limitOf says what limits the size of f.
+func limitOf(f *os.File) string {
+	switch name := f.Name(); {
+	case strings.HasPrefix(name, "memfd:"):
+		return "memory"
+	case filepath.IsAbs(name):
+		return "file system of " + filepath.Dir(name)
+	}
+	return "file system"
 }

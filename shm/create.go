@@ -23,9 +23,9 @@ const (
 	defaultParticipants = 256
 )
 
-// withDefaults returns spec with its zero fields filled in, or an error that is
-// fs.ErrInvalid if it is impossible.
-func (spec Spec) withDefaults() (Spec, error) {
+// withDefaults returns spec, for a segment of that name, with its zero fields
+// filled in; or an error that is fs.ErrInvalid if it is impossible.
+func (spec Spec) withDefaults(name string) (Spec, error) {
 	invalid := func(field string, value, want any) (Spec, error) {
 		return Spec{}, fmt.Errorf("shm: Spec.%s is %v, want %v: %w", field, value, want, fs.ErrInvalid)
 	}
@@ -47,15 +47,18 @@ func (spec Spec) withDefaults() (Spec, error) {
 	if spec.Mode == 0 {
 		spec.Mode = 0o600
 	}
-	if spec.Size < 0 || spec.MaxSize < 0 || spec.Size > 1<<46 || spec.MaxSize > 1<<46 {
+	if spec.Size < 0 || spec.Size > mostSize {
 		return invalid("Size", spec.Size, "0 to 64 TiB")
+	}
+	if spec.MaxSize < 0 || spec.MaxSize > mostSize {
+		return invalid("MaxSize", spec.MaxSize, "0 to 64 TiB")
 	}
 	if spec.MaxSize > 0 && spec.Size > spec.MaxSize {
 		return invalid("Size", spec.Size, fmt.Sprintf("at most MaxSize, %d", spec.MaxSize))
 	}
 	least := newGeometry(int64(spec.Participants), maxEntries).heapOff
 	if spec.MaxSize > 0 && spec.MaxSize < least {
-		return Spec{}, &SpaceError{Need: least, Free: spec.MaxSize, Limit: "MaxSize"}
+		return Spec{}, &SpaceError{Segment: name, Need: least, Free: spec.MaxSize, Limit: "MaxSize"}
 	}
 	if spec.Size == 0 {
 		spec.Size = defaultSize
@@ -93,12 +96,15 @@ func Create(ctx context.Context, name string, spec Spec, opts *Options) (*Segmen
 	if err != nil {
 		return nil, err
 	}
-	spec, err = spec.withDefaults()
+	spec, err = spec.withDefaults(name)
 	if err != nil {
 		return nil, err
 	}
+	if opts != nil && opts.ReadOnly {
+		return nil, opError("create", name, errReadOnly)
+	}
 	for {
-		taken, err := occupied(ctx, path)
+		taken, err := occupied(ctx, path, opts)
 		if err != nil {
 			return nil, opError("create", name, err)
 		}
@@ -114,7 +120,7 @@ func Create(ctx context.Context, name string, spec Spec, opts *Options) (*Segmen
 }
 
 // errTakenName says that somebody else was faster.
-var errTakenName = errors.New("shm: name is taken")
+var errTakenName = errors.New("the name is taken")
 
 // createAt makes the segment's file without a name, complete with this process
 // as its first participant, and then names it.
@@ -135,7 +141,7 @@ func createAt(ctx context.Context, name, path string, spec Spec, opts *Options) 
 	}
 	if opts != nil && opts.Init != nil {
 		if err := runInit(opts.Init, seg, f); err != nil {
-			return nil, errors.Join(err, abandon(seg, f))
+			return nil, err
 		}
 	}
 	if err := sys.LinkFile(f, path); err != nil {
@@ -148,7 +154,8 @@ func createAt(ctx context.Context, name, path string, spec Spec, opts *Options) 
 	return seg, nil
 }
 
-// runInit runs the caller's Init; a panic in it leaves no segment either.
+// runInit runs the caller's Init. If it fails, panics, ends its goroutine or
+// closes the segment, that is abandoned.
 func runInit(init func(*Segment) error, seg *Segment, f *os.File) (err error) {
 	done := false
 	defer func() {
@@ -156,9 +163,14 @@ func runInit(init func(*Segment) error, seg *Segment, f *os.File) (err error) {
 			_ = abandon(seg, f)
 		}
 	}()
-	err = init(seg)
+	if err := init(seg); err != nil {
+		return err
+	}
+	if seg.u.Load().Closed() {
+		return fmt.Errorf("Options.Init closed the segment: %w", fs.ErrClosed)
+	}
 	done = true
-	return err
+	return nil
 }
 
 // abandon ends a segment that never got its name.
@@ -172,7 +184,7 @@ func giveGroup(f *os.File, group string) error {
 	if err != nil {
 		g, err := user.LookupGroup(group)
 		if err != nil {
-			return fmt.Errorf("shm: Spec.Group: %w", errors.Join(err, fs.ErrInvalid))
+			return fmt.Errorf("Spec.Group: %w: %w", fs.ErrInvalid, err)
 		}
 		if gid, err = strconv.Atoi(g.Gid); err != nil {
 			return err
@@ -185,20 +197,22 @@ func giveGroup(f *os.File, group string) error {
 // travel in their arguments) and for Send. It ends with the last process that
 // has it. It never blocks.
 func Anonymous(spec Spec) (*Segment, error) {
-	spec, err := spec.withDefaults()
+	spec, err := spec.withDefaults(anonymousName)
 	if err != nil {
 		return nil, err
 	}
-	name := "anonymous"
 	f, err := sys.Memfd("shoal")
 	if err != nil {
-		return nil, opError("create", name, err)
+		return nil, opError("create", anonymousName, err)
 	}
 	who := newIdentity("")
-	who.name = name + "-" + hex.EncodeToString(who.id[:4])
+	who.name = anonymousName + "-" + hex.EncodeToString(who.id[:4])
 	seg, err := initialize(context.Background(), f, who, "", spec)
-	return seg, opError("create", name, err)
+	return seg, opError("create", anonymousName, err)
 }
+
+// anonymousName is what errors call a segment whose name is not known.
+const anonymousName = "anonymous"
 
 // initialize makes the empty file f, which it takes over and which will have the
 // name path (none: anonymous), a segment, and this process its first participant.
@@ -232,6 +246,7 @@ func initialize(ctx context.Context, f *os.File, who identity, path string, spec
 	if err != nil {
 		return fail(err)
 	}
+	v.measure = back.length
 	v.header.creatorPID.Store(uint32(os.Getpid()))
 	v.header.creatorUID.Store(uint32(os.Getuid()))
 	place, leave, err := opened.enter(ctx, key)

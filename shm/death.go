@@ -18,22 +18,25 @@ import (
 var whats = [...]string{"lock", "permit", "delivery", "loan", "claimed slot", "message", "role"} //nolint:gochecknoglobals // a constant table
 
 // recordDeath writes down that a participant died and what it held, before any
-// of that is given back. It is called again if the repairer dies.
-func (k *keeper) recordDeath(slot uint32) {
+// of that is given back. It is called again if the repairer dies. It reports
+// false if there is no record, because as many processes are just about to end.
+func (k *keeper) recordDeath(slot uint32) bool {
 	p := &k.participants[slot-1]
 	if p.left.Load() != 0 {
-		return // it closed the segment before it died
+		return true // it closed the segment before it died
 	}
-	n := p.recorded.Load()
-	if n == 0 {
-		n = k.nextDeath()
-		p.recorded.Store(n)
+	rec := k.deathRecord(slot)
+	if rec == nil {
+		if rec = k.takeRecord(slot); rec == nil {
+			return false
+		}
 	}
-	rec := &k.deaths[(n-1)%deathRecords]
-	if rec.filled.Load() == n {
-		return
+	token := uint64(p.generation.Load())<<32 | uint64(slot)
+	if rec.filled.Load() == token {
+		return true
 	}
 	rec.filled.Store(0)
+	rec.done.Store(0)
 	rec.slot.Store(slot)
 	rec.pid.Store(p.pid.Load())
 	rec.uid.Store(p.uid.Load())
@@ -42,56 +45,96 @@ func (k *keeper) recordDeath(slot uint32) {
 	for i := range rec.exe {
 		rec.exe[i].Store(p.exe[i].Load())
 	}
-	held := 0
-	for _, h := range k.holds() {
-		if h.Participant.Slot != int(slot) || held == deathHolds {
-			continue
+	held := uint32(0)
+	k.eachHold(func(r *record, h object.Hold) bool {
+		if h.Slot == slot {
+			putText(rec.held[held].name[:], r.name)
+			rec.held[held].what.Store(uint32(slices.Index(whats[:], h.What) + 1))
+			rec.held[held].count.Store(uint32(h.Count))
+			held++
 		}
-		putText(rec.held[held].name[:], h.Object)
-		rec.held[held].what.Store(uint32(slices.Index(whats[:], h.Kind) + 1))
-		rec.held[held].count.Store(uint32(h.Count))
-		held++
-	}
-	rec.holds.Store(uint32(held))
-	rec.filled.Store(n)
+		return held < deathHolds
+	})
+	rec.holds.Store(held)
+	rec.filled.Store(token)
+	return true
 }
 
-// nextDeath returns the number, from 1, of a death that has none yet.
-func (k *keeper) nextDeath() uint64 {
-	n := k.header.deaths.Load()
+// deathRecord returns the record of a dead participant, nil if it has none.
+func (k *keeper) deathRecord(slot uint32) *death {
+	i := k.participants[slot-1].recorded.Load()
+	if i < 1 || i > deathRecords {
+		return nil
+	}
+	return &k.deaths[i-1]
+}
+
+// takeRecord gives a dead participant the record of the oldest death that is
+// told. There is none if all are in use by deaths that are not.
+func (k *keeper) takeRecord(slot uint32) *death {
+	var used [deathRecords + 1]bool
 	for s := uint32(1); s <= k.highest(); s++ {
-		if k.taken(s) {
-			n = max(n, k.participants[s-1].recorded.Load())
+		if i := k.participants[s-1].recorded.Load(); k.dead(s) && i <= deathRecords {
+			used[i] = true
 		}
 	}
+	oldest, told := -1, k.header.deaths.Load()
 	for i := range k.deaths {
-		n = max(n, k.deaths[i].done.Load())
+		if !used[i+1] && k.deaths[i].done.Load() <= told && (oldest < 0 || k.deaths[i].done.Load() < k.deaths[oldest].done.Load()) {
+			oldest = i
+		}
 	}
-	return n + 1
+	if oldest < 0 {
+		return nil
+	}
+	rec := &k.deaths[oldest]
+	rec.filled.Store(0)
+	k.participants[slot-1].recorded.Store(uint64(oldest) + 1)
+	return rec
 }
 
-// closeRecord says that a participant's record will not change any more. It is
-// yielded after the slot is free; should the repairer die before announceDeaths,
-// whoever repairs that death announces both.
+// closeRecord gives a death its number: its record will not change any more. It
+// is told after the slot is free; should the repairer die before announceDeaths,
+// the next one announces it.
 func (k *keeper) closeRecord(slot uint32) {
-	if n := k.participants[slot-1].recorded.Load(); n != 0 {
-		k.deaths[(n-1)%deathRecords].done.Store(n)
+	rec := k.deathRecord(slot)
+	if rec == nil || rec.done.Load() != 0 {
+		return
 	}
+	rec.done.Store(k.lastDeath() + 1)
 }
 
-// announceDeaths lets Deaths yield the closed records, in the order of their
-// numbers: up to the first that is still open.
+// lastDeath returns the highest number that a death has got, told or not.
+func (k *keeper) lastDeath() uint64 {
+	last := k.header.deaths.Load()
+	for i := range k.deaths {
+		last = max(last, k.deaths[i].done.Load())
+	}
+	return last
+}
+
+// announceDeaths lets Deaths yield the closed records.
 func (k *keeper) announceDeaths() {
-	for next := k.header.deaths.Load() + 1; k.deaths[(next-1)%deathRecords].done.Load() == next; next++ {
-		k.header.deaths.Store(next) // commit; pairs with: shm.header.deaths (nextDeath)
+	if last := k.lastDeath(); last != k.header.deaths.Load() {
+		k.header.deaths.Store(last) // commit; pairs with: shm.header.deaths (nextDeath)
+		bump(&k.header.deathSeq)
 	}
-	bump(&k.header.deathSeq)
 }
 
-// readDeath returns record n, or false if it was overwritten meanwhile.
+// findDeath returns the record of death n, nil if there is none, or none any more.
+func (v *view) findDeath(n uint64) *death {
+	for i := range v.deaths {
+		if v.deaths[i].done.Load() == n {
+			return &v.deaths[i]
+		}
+	}
+	return nil
+}
+
+// readDeath returns death n, or false if its record was overwritten meanwhile.
 func (v *view) readDeath(n uint64) (Death, bool) {
-	rec := &v.deaths[(n-1)%deathRecords]
-	if rec.filled.Load() != n {
+	rec := v.findDeath(n)
+	if rec == nil {
 		return Death{}, false
 	}
 	d := Death{
@@ -112,7 +155,7 @@ func (v *view) readDeath(n uint64) (Death, bool) {
 		}
 		d.Held = append(d.Held, hold)
 	}
-	return d, rec.filled.Load() == n
+	return d, rec.done.Load() == n
 }
 
 // Deaths yields each participant that dies from now on without closing, after
@@ -120,7 +163,8 @@ func (v *view) readDeath(n uint64) (Death, bool) {
 // fs.ErrClosed. It blocks between deaths until ctx is done or the segment is
 // closed. Who reads so slowly that 64 deaths come meanwhile misses the oldest.
 // Several goroutines may each range over a sequence of their own. Of what a
-// participant held, at most eight things are recorded.
+// participant held, at most eight things are recorded. Each death is yielded
+// once, whoever dies while repairing it.
 func (s *Segment) Deaths(ctx context.Context) iter.Seq2[Death, error] {
 	u, m := s.enter()
 	if m == nil {
@@ -154,7 +198,8 @@ func (u *use) nextDeath(ctx context.Context, next *uint64) (Death, error) {
 		if last >= *next && last-*next >= deathRecords {
 			*next = last - deathRecords + 1
 		}
-		for *next <= last {
+		// last may be any number: the turns are counted, not compared.
+		for turns := last - *next + 1; turns <= deathRecords && turns > 0; turns-- {
 			d, ok := u.a.readDeath(*next)
 			*next++
 			if ok {

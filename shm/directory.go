@@ -2,7 +2,9 @@ package shm
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/shoal-ipc/shoal/internal/kinds"
@@ -124,15 +126,37 @@ func (v *view) touched() int {
 	return int(min(int64(v.header.touched.Load()), v.geo.entries))
 }
 
-// find returns the live entry of that name; ok says whether there is one.
-// Entries that cannot be read are passed over: check reports them.
-func (v *view) find(name string) (r record, ok bool) {
+// find returns the live entry of that name, or fs.ErrNotExist, or what is wrong
+// with the entry that bears it.
+func (v *view) find(name string) (record, error) {
+	var words [objectMax / 8]uint64
+	var text [objectMax]byte
+	copy(text[:], name)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(text[i*8:])
+	}
 	for i := range v.touched() {
-		if r, err := v.read(i); err == nil && r.state == entryLive && r.name == name {
-			return r, true
+		if !v.entries[i].names(&words) {
+			continue
+		}
+		if r, err := v.read(i); err != nil || r.state == entryLive && r.name == name {
+			return r, err
 		}
 	}
-	return record{}, false
+	return record{}, fs.ErrNotExist
+}
+
+// names reports whether e is live and has the name in words, zero-padded.
+func (e *entry) names(words *[objectMax / 8]uint64) bool {
+	if uint32(e.state.Load()) != entryLive {
+		return false
+	}
+	for i := range words {
+		if e.name[i].Load() != words[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func (v *view) userWords(entry int) []satomic.Uint64 {

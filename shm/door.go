@@ -41,7 +41,7 @@ var _ = object.SetDoor(object.Door{
 
 // newHeap makes a segment on the Go heap and its first participant.
 func newHeap(spec Spec) (*Segment, error) {
-	spec, err := spec.withDefaults()
+	spec, err := spec.withDefaults("heap")
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,11 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("shm: %s is corrupt: %s at %d is %s, want %s", subject(e.Segment, e.Object), e.Field, e.Offset, e.Got, e.Want)
+	at := ""
+	if e.Offset >= 0 {
+		at = fmt.Sprintf(" at %d", e.Offset)
+	}
+	return fmt.Sprintf("shm: %s is corrupt: %s%s is %s, want %s", subject(e.Segment, e.Object), e.Field, at, e.Got, e.Want)
 }
 
 // Is reports whether target is ErrCorrupt.
@@ -52,12 +56,27 @@ func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 // what limits it. It is ErrNoSpace.
 type SpaceError struct {
 	Segment, Object string // names; Object is empty if the segment itself did not fit
-	Need, Free      int64  // bytes; or entries, if Limit says so
-	Limit           string // "MaxSize", "file system of /dev/shm", "directory entries", "participants"
+	Need, Free      int64  // bytes, or what Limit says; Free is -1 if the system does not tell
+	Limit           string // "MaxSize", "file system of /dev/shm", "memory", "directory entries", "participants"
 }
 
+// Limits that count something else than bytes.
+const (
+	limitEntries      = "directory entries"
+	limitParticipants = "participants"
+)
+
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("shm: no space for %s: need %d, have %d (limit: %s)", subject(e.Segment, e.Object), e.Need, e.Free, e.Limit)
+	what := subject(e.Segment, e.Object)
+	switch {
+	case e.Limit == limitParticipants:
+		return fmt.Sprintf("shm: no space for another participant in %s: every slot is taken", what)
+	case e.Limit == limitEntries:
+		return fmt.Sprintf("shm: no space for %s: every entry of the directory is taken", what)
+	case e.Free < 0:
+		return fmt.Sprintf("shm: no space for %s: need %d bytes (limit: %s)", what, e.Need, e.Limit)
+	}
+	return fmt.Sprintf("shm: no space for %s: need %d bytes, have %d (limit: %s)", what, e.Need, e.Free, e.Limit)
 }
 
 // Is reports whether target is ErrNoSpace.
@@ -92,7 +111,14 @@ func subject(segment, object string) string {
 }
 
 // opError says which operation failed on what; it keeps the cause for errors.Is.
+// The error types of this package name what they are about themselves, and stay
+// as they are.
 func opError(op, name string, err error) error {
+	for _, own := range []error{ErrIncompatible, ErrCorrupt, ErrNoSpace, ErrType} {
+		if errors.Is(err, own) {
+			return err
+		}
+	}
 	if err == nil {
 		return nil
 	}
@@ -100,4 +126,4 @@ func opError(op, name string, err error) error {
 }
 
 // errReadOnly is what writing calls on a read-only segment fail with.
-var errReadOnly = fmt.Errorf("shm: segment is open read-only: %w", fs.ErrPermission)
+var errReadOnly = fmt.Errorf("the segment is open for reading only: %w", fs.ErrPermission)

@@ -101,21 +101,33 @@ func (s *Segment) Holds() (hs []Hold, err error) {
 
 func (k *keeper) holds() []Hold {
 	var hs []Hold
+	k.eachHold(func(r *record, h object.Hold) bool {
+		hs = append(hs, Hold{Object: r.name, Kind: h.What, Count: h.Count, Participant: k.participant(h.Slot)})
+		return len(hs) < maxHolds
+	})
+	return hs
+}
+
+// eachHold calls yield for what participants hold of objects, until it returns false.
+func (k *keeper) eachHold(yield func(r *record, h object.Hold) bool) {
 	for i := range k.touched() {
 		r, err := k.read(i)
 		if err != nil || r.state == entryFree {
-			continue
+			continue // check reports what cannot be read
 		}
 		core, err := k.core(r)
 		if err != nil {
 			continue
 		}
+		more := true
 		core.Holds(func(h object.Hold) bool {
-			hs = append(hs, Hold{Object: r.name, Kind: h.What, Count: h.Count, Participant: k.participant(h.Slot)})
-			return len(hs) < maxHolds
+			more = yield(&r, h)
+			return more
 		})
+		if !more {
+			return
+		}
 	}
-	return hs
 }
 
 // maxHolds bounds the list should the memory be nonsense.
@@ -187,13 +199,13 @@ func (a *attachment) checkHeader() []error {
 	}
 	h := a.header
 	if got := h.magic.Load(); got != magic {
-		bad("magic", 0, got, uint64(magic))
+		bad("magic", 0, hexNum(got), hexNum(uint64(magic)))
 	}
 	if got := h.version.Load(); got != layoutVersion {
 		bad("version", 8, got, layoutVersion)
 	}
 	if got := h.ready.Load(); got != readyMark {
-		bad("ready", 16, got, uint64(readyMark))
+		bad("ready", 16, hexNum(got), hexNum(uint64(readyMark)))
 	}
 	if got := h.state.Load(); got > stateRemoved {
 		bad("state", 24, got, "0 or 1")
@@ -203,7 +215,7 @@ func (a *attachment) checkHeader() []error {
 		lifetime: Lifetime(h.lifetime.Load()), backend: h.backend.Load(),
 	}
 	if got, want := h.specHash.Load(), fix.hash(); got != want {
-		bad("specHash", 104, got, want)
+		bad("specHash", 104, hexNum(got), hexNum(want))
 	}
 	size := int64(h.size.Load())
 	if size < a.geo.heapOff || size > a.maxSize {

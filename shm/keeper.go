@@ -3,6 +3,7 @@ package shm
 import (
 	"context"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
@@ -20,6 +21,18 @@ type keeper struct {
 	back backing
 	// path is the file's name, empty if it has none.
 	path string
+}
+
+// called is what the segment is called: by its file, which may have been renamed
+// since; else by its header, if that makes sense.
+func (k *keeper) called() string {
+	if k.path != "" {
+		return segmentName(k.path)
+	}
+	if name := k.name(); validSegmentName(name) == nil {
+		return name
+	}
+	return anonymousName
 }
 
 // bump changes a futex word of the header and wakes everybody who sleeps on it.
@@ -90,19 +103,12 @@ func (k *keeper) expire() error {
 	return k.unlink()
 }
 
-// unlink removes the segment's file name, if it still is this file's.
+// unlink removes the segment's file name, unless it is gone, or another
+// segment's by now.
 func (k *keeper) unlink() error {
 	f := k.back.descriptor()
-	if k.path == "" || f == nil {
+	if k.path == "" || f == nil || !sys.SameFile(f, k.path) {
 		return nil
-	}
-	mine, err := sys.Inspect(f)
-	if err != nil {
-		return err
-	}
-	named, err := sys.InspectPath(k.path)
-	if err != nil || named.Ino != mine.Ino || named.Dev != mine.Dev {
-		return nil // gone, or another segment's by now
 	}
 	return os.Remove(k.path)
 }
@@ -116,20 +122,7 @@ func (k *keeper) attach() (uint32, member, error) {
 			continue
 		}
 		p := &k.participants[slot-1]
-		p.generation.Add(1)
-		p.left.Store(0)
-		p.phase.Store(0)
-		p.recorded.Store(0)
-		p.pid.Store(uint32(os.Getpid()))
-		p.uid.Store(uint32(os.Getuid()))
-		p.namespace.Store(sys.PIDNamespace())
-		start, _ := sys.StartTime(os.Getpid()) // for people only
-		p.start.Store(start)
-		p.attached.Store(uint64(time.Now().UnixNano()))
-		putText(p.exe[:], sys.Executable())
-		for i := range p.board {
-			p.board[i].Store(0)
-		}
+		p.introduce()
 		if k.header.high.Load() < slot {
 			k.header.high.Store(slot)
 		}
@@ -143,11 +136,52 @@ func (k *keeper) attach() (uint32, member, error) {
 		bump(&k.header.control)
 		return slot, m, nil
 	}
-	return 0, nil, &SpaceError{Segment: k.name(), Need: 1, Limit: "participants"}
+	return 0, nil, &SpaceError{Segment: k.called(), Need: 1, Limit: limitParticipants}
 }
+
+// introduce says who has the slot now, in a slot that is free and may have had
+// another participant.
+func (p *participant) introduce() {
+	me := self()
+	p.generation.Add(1)
+	p.left.Store(0)
+	p.phase.Store(0)
+	p.recorded.Store(0)
+	p.pid.Store(me.pid)
+	p.uid.Store(uint32(os.Getuid()))
+	p.namespace.Store(me.namespace)
+	p.start.Store(me.start)
+	p.attached.Store(uint64(time.Now().UnixNano()))
+	putText(p.exe[:], me.exe)
+	for i := range p.board {
+		p.board[i].Store(0)
+	}
+	p.fenced.Store(0)
+	if sys.RegisterMembarrier() == nil { // done before the lock was taken: see registerForBarrier
+		p.fenced.Store(1)
+	}
+}
+
+// identityOfProcess is what others may want to know of this process.
+type identityOfProcess struct {
+	pid              uint32
+	namespace, start uint64
+	exe              string
+}
+
+// self returns what does not change while the process lives.
+//
+//nolint:gochecknoglobals // a process has one identity
+var self = sync.OnceValue(func() identityOfProcess {
+	start, _ := sys.StartTime(os.Getpid()) // for people only
+	return identityOfProcess{
+		pid: uint32(os.Getpid()), namespace: sys.PIDNamespace(), start: start, exe: sys.Executable(),
+	}
+})
 
 // repairDead repairs every participant that is marked, as far as is safe now.
 func (k *keeper) repairDead() {
+	k.announceDeaths() // those whose repairer died before it came to this
 	for slot := uint32(1); slot <= k.highest(); slot++ {
 		if k.dead(slot) {
 			k.repair(slot)
@@ -160,18 +194,19 @@ func (k *keeper) repairDead() {
 // next does it again.
 func (k *keeper) repair(slot uint32) {
 	p := &k.participants[slot-1]
-	// The fence: after it no user instruction of the dead process runs any more.
 	exited := k.exited(slot)
-	if !exited && sys.Membarrier() != nil {
-		return
-	}
 	d := object.Dead{Slot: slot, Generation: p.generation.Load()}
 	if p.phase.Load() == 0 {
-		k.recordDeath(slot)
+		// The fence: after it no user instruction of the dead process runs any more.
+		if !exited && (!k.fenced(slot) || sys.Membarrier() != nil) {
+			return
+		}
+		k.recordDeath(slot) // if there is no record now, what it held will not be told
 		k.repairObjects(d)
 		p.phase.Store(1)
+		exited = exited || k.exited(slot)
 	}
-	if !exited && !k.exited(slot) {
+	if !exited || !k.recordDeath(slot) {
 		return
 	}
 	d.Exited = true
@@ -185,6 +220,12 @@ func (k *keeper) repair(slot uint32) {
 	wait.Wake(&p.word, wait.All)
 	k.announceDeaths()
 	bump(&k.header.control)
+}
+
+// fenced reports whether the barrier of a repairer reaches the participant's
+// process. Where it does not, repair waits for the whole process to exit.
+func (k *keeper) fenced(slot uint32) bool {
+	return k.participants[slot-1].fenced.Load() == 1 && sys.Probe().Membarrier
 }
 
 // exited reports whether no thread of a participant's process exists any more.

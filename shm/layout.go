@@ -81,7 +81,7 @@ const (
 //	296 88 pad2 -
 //	384 4 control futex word: changes at attach, detach, repair and removal of objects
 //	388 4 deathSeq futex word: changes after each repaired death
-//	392 8 deaths deaths recorded, all before it complete
+//	392 8 deaths number of the last death that is told to others
 //	400 4 high highest slot ever taken
 //	404 4 touched entries, from the first, that were ever used
 //	408 3688 pad3 -
@@ -126,7 +126,7 @@ type header struct {
 //	4 4 generation counts the participants that had this slot
 //	8 4 left 1: closed the segment, but its process goes on
 //	12 4 phase 1: objects were repaired, but its process may still be in system calls
-//	16 8 recorded number of its death record plus 1; 0 none yet
+//	16 8 recorded place of its death record plus 1; 0 none yet
 //	24 4 pid process id, in its own pid namespace
 //	28 4 uid user
 //	32 8 namespace inode of its pid namespace
@@ -134,7 +134,8 @@ type header struct {
 //	48 8 attached unix nanoseconds
 //	56 80 exe base name of the executable, zero-padded
 //	136 64 board what its goroutines sleep on: directory index plus 1
-//	200 56 pad -
+//	200 4 fenced 1: membarrier reaches its process
+//	204 52 pad -
 type participant struct {
 	_          structs.HostLayout
 	word       satomic.Uint32
@@ -149,14 +150,15 @@ type participant struct {
 	attached   satomic.Uint64
 	exe        [exeMax / 8]satomic.Uint64
 	board      [boardWords]satomic.Uint32
-	pad        [56]byte
+	fenced     satomic.Uint32
+	pad        [52]byte
 }
 
 // death is one record of the ring of deaths.
 //
 //	offset size field meaning
-//	0 8 filled number of this death plus 1, once what it held is written
-//	8 8 done the same, once it is repaired; commit word
+//	0 8 filled generation<<32 | slot of the dead, once what it held is written
+//	8 8 done number of this death, from 1, once it is repaired; commit word
 //	16 4 slot its slot
 //	20 4 pid as in participant
 //	24 4 uid as in participant
@@ -234,6 +236,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.control)-384]
 	_ = [1]struct{}{}[unsafe.Sizeof(participant{})-participantSize]
 	_ = [1]struct{}{}[unsafe.Offsetof(participant{}.board)-136]
+	_ = [1]struct{}{}[unsafe.Offsetof(participant{}.fenced)-200]
 	_ = [1]struct{}{}[unsafe.Sizeof(death{})-deathSize]
 	_ = [1]struct{}{}[unsafe.Sizeof(entry{})-entrySize]
 	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.name)-96]

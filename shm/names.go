@@ -58,7 +58,7 @@ func pathOf(name string, opts *Options) (string, error) {
 
 func num[N int | int64 | uint32 | uint64](n N) string { return fmt.Sprint(n) }
 
-func hexNum(n uint32) string { return "0x" + strconv.FormatUint(uint64(n), 16) }
+func hexNum[N uint32 | uint64](n N) string { return "0x" + strconv.FormatUint(uint64(n), 16) }
 
 // corruptSegment gives a *mem.Corruption of the segment's own structures its name.
 func corruptSegment(segment string, err error) error { return corruptObject(segment, "", err) }

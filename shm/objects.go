@@ -15,15 +15,15 @@ import (
 // createObject, openObject and openOrCreateObject are what the packages of the
 // objects reach through object.Door.
 func (s *Segment) createObject(ctx context.Context, req object.Request) (*object.Use, *object.Object, error) {
-	return s.obtain(ctx, req, "create", (*attachment).create)
+	return s.obtain(ctx, req, createOp, (*attachment).create)
 }
 
 func (s *Segment) openObject(ctx context.Context, req object.Request) (*object.Use, *object.Object, error) {
-	return s.obtain(ctx, req, "open", (*attachment).openObject)
+	return s.obtain(ctx, req, openOp, (*attachment).openObject)
 }
 
 func (s *Segment) openOrCreateObject(ctx context.Context, req object.Request) (*object.Use, *object.Object, error) {
-	return s.obtain(ctx, req, "open", func(a *attachment, ctx context.Context, req object.Request) (*object.Object, error) {
+	return s.obtain(ctx, req, openOp, func(a *attachment, ctx context.Context, req object.Request) (*object.Object, error) {
 		obj, err := a.openObject(ctx, req)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return obj, err
@@ -35,6 +35,13 @@ func (s *Segment) openOrCreateObject(ctx context.Context, req object.Request) (*
 		return obj, err
 	})
 }
+
+// What errors call the operations on objects.
+const (
+	createOp = "create object"
+	openOp   = "open object"
+	removeOp = "remove object"
+)
 
 type obtainer func(a *attachment, ctx context.Context, req object.Request) (*object.Object, error)
 
@@ -49,7 +56,7 @@ func (s *Segment) obtain(ctx context.Context, req object.Request, op string, f o
 	defer object.Unpin(m)
 	if u.ReadOnly {
 		f = (*attachment).lookUp
-		if op == "create" {
+		if op == createOp {
 			return nil, nil, opError(op, req.Name, errReadOnly)
 		}
 	}
@@ -91,9 +98,9 @@ func (a *attachment) lookUp(_ context.Context, req object.Request) (*object.Obje
 
 // matching returns the live object of req's name, if it is what req wants.
 func (a *attachment) matching(req object.Request) (record, mem.Region, error) {
-	r, ok := a.find(req.Name)
-	if !ok {
-		return r, mem.Region{}, fs.ErrNotExist
+	r, err := a.find(req.Name)
+	if err != nil {
+		return r, mem.Region{}, corruptSegment(a.label, err)
 	}
 	differ := func(field, have, want string) error {
 		return &IncompatibleError{Segment: a.label, Object: req.Name, Field: field, Have: have, Want: want}
@@ -155,13 +162,16 @@ func (a *attachment) sweepable() bool {
 }
 
 func (a *attachment) createLocked(b *blueprint) error {
-	if _, ok := a.find(b.req.Name); ok {
+	switch _, err := a.find(b.req.Name); {
+	case err == nil:
 		return fs.ErrExist
+	case !errors.Is(err, fs.ErrNotExist):
+		return corruptSegment(a.label, err)
 	}
 	a.reclaim()
 	index, ok := a.freeEntry()
 	if !ok {
-		return &SpaceError{Segment: a.label, Object: b.req.Name, Need: 1, Limit: "directory entries"}
+		return &SpaceError{Segment: a.label, Object: b.req.Name, Need: 1, Limit: limitEntries}
 	}
 	off, err := a.room(b.req.Name, b.size)
 	if err != nil {

@@ -15,7 +15,9 @@ import (
 // Open opens a segment that exists (else fs.ErrNotExist), waiting, until ctx is
 // done, while another process changes its structure. A file that its creator
 // left half made is fs.ErrNotExist. What dead processes held is given back
-// before Open returns.
+// before Open returns, but for what must wait until the last system call of a
+// process that is just ending is over. If this process dies inside, it is no
+// participant, or one that is repaired like any other.
 func Open(ctx context.Context, name string, opts *Options) (*Segment, error) {
 	path, err := pathOf(name, opts)
 	if err != nil {
@@ -33,7 +35,7 @@ func OpenOrCreate(ctx context.Context, name string, spec Spec, opts *Options) (*
 	if err != nil {
 		return nil, err
 	}
-	full, err := spec.withDefaults()
+	full, err := spec.withDefaults(name)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func OpenOrCreate(ctx context.Context, name string, spec Spec, opts *Options) (*
 		if !errors.Is(err, fs.ErrNotExist) || (opts != nil && opts.ReadOnly) {
 			return nil, opError("open", name, err)
 		}
-		if taken, err := occupied(ctx, path); err != nil {
+		if taken, err := occupied(ctx, path, opts); err != nil {
 			return nil, opError("open", name, err)
 		} else if taken {
 			continue // somebody else has made it meanwhile
@@ -77,7 +79,7 @@ func (spec Spec) match(name string, stored Spec) error {
 }
 
 // errAgain says that the file is no segment's any more: look the name up again.
-var errAgain = errors.New("shm: segment was removed")
+var errAgain = errors.New("the segment was removed")
 
 func openPath(ctx context.Context, path string, opts *Options) (*Segment, error) {
 	for {
@@ -130,15 +132,13 @@ func openFile(ctx context.Context, f *os.File, path string, opts *Options) (*Seg
 	if err != nil {
 		return nil, err
 	}
-	a.spec.Mode = info.Mode
-	seg := a.begin(place)
-	a.Look() // gives back what dead processes held
-	return seg, nil
+	a.spec.Mode = info.Mode.Perm()
+	return a.begin(place), nil
 }
 
 func checkOwner(info sys.FileInfo, opts *Options) error {
 	if info.UID != os.Geteuid() && (opts == nil || !opts.AnyOwner) {
-		return fmt.Errorf("shm: it belongs to user %d, this process is user %d (see Options.AnyOwner): %w",
+		return fmt.Errorf("it belongs to user %d, this process is user %d (see Options.AnyOwner): %w",
 			info.UID, os.Geteuid(), fs.ErrPermission)
 	}
 	return nil
@@ -157,7 +157,7 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*att
 		}
 		a, err := attachLocked(back, key, path)
 		if e := back.unlock(); err == nil && e != nil {
-			err = e
+			err = errors.Join(e, a.member.Release())
 		}
 		if err == nil {
 			return a, nil
@@ -180,19 +180,14 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*att
 func registerForBarrier() { _ = sys.RegisterMembarrier() }
 
 func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
-	fix, err := validate(back.file, path)
+	if path != "" && !sys.SameFile(back.file, path) {
+		return nil, errAgain // somebody was faster, or removed the name by hand
+	}
+	v, fix, err := back.open(sys.MapFile, path)
 	if errors.Is(err, errHalfMade) {
 		// Its creator would hold the lock: it is dead, or has not begun.
 		return nil, fs.ErrNotExist
 	}
-	if err != nil {
-		return nil, err
-	}
-	region, err := back.mapAll(fix.maxSize)
-	if err != nil {
-		return nil, err
-	}
-	v, err := overlay(region, fix)
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +199,7 @@ func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, err
 	if path != "" && k.expired() {
 		return nil, again(k.expire())
 	}
+	k.repairDead()
 	a := newAttachment(k, key, fix)
 	a.spec.Size = v.size()
 	return a, a.join()
@@ -217,36 +213,10 @@ func again(err error) error {
 	return errAgain
 }
 
-// errHalfMade says that a file is no segment yet.
-var errHalfMade = errors.New("shm: segment is half made")
-
-// validate checks the header of the segment in f before anything else of it is touched.
-func validate(f *os.File, path string) (fixed, error) {
-	info, err := sys.Inspect(f)
-	if err != nil {
-		return fixed{}, err
-	}
-	if info.Size == 0 {
-		return fixed{}, errHalfMade
-	}
-	back := fileBacking{file: f}
-	region, err := back.mapReadOnly(min(info.Size, headerSize))
-	if err != nil {
-		return fixed{}, err
-	}
-	defer func() { _ = back.unmap() }()
-	return readHeader(region, info.Size, segmentName(path))
-}
-
-// join makes the process a participant; the segment's lock is held.
+// join makes the process a participant; the segment's lock is held, and what
+// the dead held is given back.
 func (a *attachment) join() (err error) {
 	a.slot, a.member, err = a.attach()
-	if errors.Is(err, ErrNoSpace) {
-		// The dead may hold slots.
-		a.audit()
-		a.repairDead()
-		a.slot, a.member, err = a.attach()
-	}
 	if err == nil {
 		a.generation = a.participants[a.slot-1].generation.Load()
 	}
@@ -258,7 +228,12 @@ func (a *attachment) begin(p *place) *Segment {
 	a.lastAudit = time.Now()
 	u, _ := a.open()
 	opened.put(p, a)
-	a.note(a.words())
+	need := a.most()
+	a.duty = fresh
+	if need > nothing {
+		a.duty = exiting // it was this process that began
+	}
+	a.note(a.words(), need)
 	a.stopWatch = guardian.Watch(a)
 	return newSegment(u)
 }
@@ -269,23 +244,15 @@ func openReadOnly(f *os.File, info sys.FileInfo, path string) (*Segment, error) 
 	fail := func(err error) (*Segment, error) {
 		return nil, errors.Join(err, back.unmap(), back.close())
 	}
-	fix, err := validate(f, path)
-	if errors.Is(err, errHalfMade) {
-		return fail(fs.ErrNotExist)
+	v, fix, err := back.open(sys.MapFileReadOnly, path)
+	if errors.Is(err, errHalfMade) || err == nil && path != "" && v.header.state.Load() == stateRemoved {
+		err = fs.ErrNotExist
 	}
 	if err != nil {
 		return fail(err)
-	}
-	region, err := back.mapReadOnly(fix.maxSize)
-	if err != nil {
-		return fail(err)
-	}
-	v, err := overlay(region, fix)
-	if err != nil {
-		return fail(corruptSegment(segmentName(path), err))
 	}
 	a := newAttachment(keeper{view: v, back: back, path: path}, fileKey{info.Dev, info.Ino}, fix)
-	a.spec.Size, a.spec.Mode = v.size(), info.Mode
+	a.spec.Size, a.spec.Mode = v.size(), info.Mode.Perm()
 	u, _ := a.open()
 	return newSegment(u), nil
 }

@@ -2,7 +2,7 @@ package shm
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -29,7 +29,7 @@ func (s *Segment) Send(ctx context.Context, conn *net.UnixConn) error {
 	}
 	f := u.a.back.descriptor()
 	if f == nil {
-		return fmt.Errorf("shm: %w: no descriptor", fs.ErrInvalid)
+		return opError("send", u.a.label, errors.ErrUnsupported)
 	}
 	err = bounded(ctx, conn.SetWriteDeadline, func() error { return sys.SendFile(conn, f, text) })
 	return opError("send", u.a.label, err)
@@ -57,9 +57,14 @@ func bounded(ctx context.Context, set func(time.Time) error, f func() error) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = set(time.Unix(1, 0)) })
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = set(time.Unix(1, 0))
+		close(over)
+	})
 	err := f()
 	if !stop() {
+		<-over // else it would end a later call
 		_ = set(time.Time{})
 	}
 	if err != nil && ctx.Err() != nil {

@@ -11,12 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
 // occupied reports whether path names a segment that has not ended. What has
 // ended, or was never finished, is cleared away.
-func occupied(ctx context.Context, path string) (bool, error) {
+func occupied(ctx context.Context, path string, opts *Options) (bool, error) {
 	for {
 		f, err := sys.OpenReadWrite(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -27,6 +28,13 @@ func occupied(ctx context.Context, path string) (bool, error) {
 		}
 		if err != nil {
 			return false, err
+		}
+		info, err := sys.Inspect(f)
+		if err != nil {
+			return false, errors.Join(err, f.Close())
+		}
+		if checkOwner(info, opts) != nil {
+			return true, f.Close()
 		}
 		ended, err := clearEnded(ctx, f, path)
 		if err != nil || !ended {
@@ -46,18 +54,13 @@ func clearEnded(ctx context.Context, f *os.File, path string) (ended bool, err e
 	}
 	defer func() { err = errors.Join(err, back.unlock()) }()
 	k := keeper{back: back, path: path}
-	fix, err := validate(f, path)
+	k.view, _, err = back.open(sys.MapFile, path)
 	switch {
 	case errors.Is(err, errHalfMade):
 		return true, k.unlink()
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrIncompatible):
+		return false, nil // no segment, or a corrupt one: whoever opens it is told
 	case err != nil:
-		return false, nil //nolint:nilerr // no segment, or a corrupt one: whoever opens it is told
-	}
-	region, err := back.mapAll(fix.maxSize)
-	if err != nil {
-		return false, err
-	}
-	if k.view, err = overlay(region, fix); err != nil {
 		return false, err
 	}
 	if k.header.state.Load() == stateRemoved {
@@ -84,36 +87,56 @@ func Remove(name string, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	f, err := sys.OpenReadWrite(path)
-	if err != nil {
-		return opError("remove", name, err)
-	}
-	back := newFileBacking(f)
 	ctx, cancel := context.WithTimeout(context.Background(), removePatience)
 	defer cancel()
-	k := keeper{back: back, path: path}
-	err = k.lockKept(ctx, func() error { return errors.Join(k.markRemoved(), k.unlink()) })
+	for removed := false; !removed && err == nil; {
+		removed, err = removeFile(ctx, path)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("another process holds the segment's lock: %w", os.ErrDeadlineExceeded)
 	}
-	return opError("remove", name, errors.Join(err, back.unmap(), back.close()))
+	return opError("remove", name, err)
 }
 
-// markRemoved makes processes that open the file from now on look again.
-func (k *keeper) markRemoved() error {
-	f := k.back.descriptor()
-	fix, err := validate(f, k.path)
+// removeFile removes the name of the file at path, or reports false if the name
+// has meanwhile become another file's.
+func removeFile(ctx context.Context, path string) (removed bool, err error) {
+	f, err := sys.OpenReadWrite(path)
 	if err != nil {
-		return nil //nolint:nilerr // no segment: there is nothing to mark
+		return false, err
 	}
-	region, err := k.back.(*fileBacking).mapAll(fix.maxSize) //nolint:errcheck // made by Remove
+	back := newFileBacking(f)
+	defer func() { err = errors.Join(err, back.unmap(), back.close()) }()
+	k := keeper{back: back, path: path}
+	err = k.lockKept(ctx, func() error {
+		if !sys.SameFile(f, path) {
+			return nil
+		}
+		removed = true
+		return k.removeMarked(back)
+	})
+	return removed, err
+}
+
+// removeMarked marks the file, so that processes that open it from now on look
+// again, and removes its name. On an error the name stays, and the file is as before.
+func (k *keeper) removeMarked(back *fileBacking) error {
+	if _, err := validate(back.file, k.path); err != nil {
+		return k.unlink() // no segment: there is nothing to mark
+	}
+	page, err := back.mapAll(headerSize)
 	if err != nil {
 		return err
 	}
-	if k.view, err = overlay(region, fix); err != nil {
+	h, err := mem.At[header](page, 0)
+	if err != nil {
 		return err
 	}
-	k.header.state.Store(stateRemoved) // commit; pairs with: shm.header.state (open)
+	before := h.state.Swap(stateRemoved) // commit; pairs with: shm.header.state (open)
+	if err := k.unlink(); err != nil {
+		h.state.Store(before)
+		return err
+	}
 	return nil
 }
 
@@ -122,7 +145,7 @@ func (k *keeper) markRemoved() error {
 func List(opts *Options) ([]string, error) {
 	files, err := os.ReadDir(dirOf(opts))
 	if err != nil {
-		return nil, fmt.Errorf("shm: list: %w", err)
+		return nil, opError("list", dirOf(opts), err)
 	}
 	var names []string
 	for _, f := range files {
@@ -150,7 +173,7 @@ func Prune(ctx context.Context, opts *Options) (removed []string, err error) {
 		if err != nil {
 			errs = append(errs, opError("prune", name, err))
 		}
-		if ended {
+		if ended && err == nil {
 			removed = append(removed, name)
 		}
 		if ctx.Err() != nil {

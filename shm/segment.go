@@ -60,13 +60,13 @@ func (s *Segment) Remove(ctx context.Context, name string) error {
 	}
 	u, m, err := s.writable()
 	if err != nil {
-		return opError("remove", name, err)
+		return opError(removeOp, name, err)
 	}
 	defer object.Unpin(m)
 	err = u.a.locked(ctx, func() error {
-		r, ok := u.a.find(name)
-		if !ok {
-			return fs.ErrNotExist
+		r, err := u.a.find(name)
+		if err != nil {
+			return corruptSegment(u.a.label, err)
 		}
 		u.a.remove(r)
 		u.a.reclaim()
@@ -76,7 +76,7 @@ func (s *Segment) Remove(ctx context.Context, name string) error {
 	if err == nil {
 		u.a.sweep()
 	}
-	return opError("remove", name, err)
+	return opError(removeOp, name, err)
 }
 
 // writable is enter for calls that change the segment.

@@ -140,7 +140,7 @@ func TestParticipantsFull(t *testing.T) {
 		t.Fatal(s)
 	}
 	two := start(t, childOpens, opts.Dir, "s")
-	if s := two.line(); s != `shm: open "s": shm: no space for segment "s": need 1, have 0 (limit: participants)` {
+	if s := two.line(); s != `shm: no space for another participant in segment "s": every slot is taken` {
 		t.Error(s)
 	}
 	one.kill()

@@ -62,7 +62,7 @@ func (s *Segment) UnmarshalText(text []byte) error {
 	defer cancel()
 	u, err := opened.byText(ctx, t)
 	if err != nil {
-		return opError("open", string(text), err)
+		return opError("open", segmentName(t.path), err)
 	}
 	s.u.Store(u)
 	return nil
@@ -135,6 +135,10 @@ func (r *registry) openText(ctx context.Context, t segmentText) (*Segment, error
 // FromFile opens the segment that f, from Segment.File or a service manager,
 // refers to. f stays the caller's and may be closed afterwards. It waits as Open does.
 func FromFile(ctx context.Context, f *os.File, opts *Options) (*Segment, error) {
+	// Opening anew what is no file may wait, or do who knows what.
+	if err := checkRegular(f); err != nil {
+		return nil, opError("open", f.Name(), err)
+	}
 	for {
 		own, err := reopen(f, opts)
 		if err != nil {
@@ -167,7 +171,7 @@ func pathOfFile(f *os.File) string {
 // segmentName returns the name of the segment whose file has that path, for errors.
 func segmentName(path string) string {
 	if path == "" {
-		return "anonymous"
+		return anonymousName
 	}
 	return strings.TrimSuffix(filepath.Base(path), fileSuffix)
 }

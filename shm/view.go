@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/fnv"
+	"sync/atomic"
 
 	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/satomic"
@@ -22,6 +23,10 @@ type view struct {
 	backend      uint32
 	lifetime     Lifetime
 	maxSize      int64
+	// present is how many bytes of the region are known to exist, and measure
+	// asks for more; nil if all do.
+	present atomic.Int64
+	measure func() (int64, error)
 }
 
 // fixed is what a header says once and for all.
@@ -99,65 +104,18 @@ func format(r mem.Region, f fixed, size int64, who identity, created int64) (*vi
 	return v, nil
 }
 
-// readHeader checks the header of a file of fileSize bytes, of which r maps at
-// least the first page, and returns what it fixes. Nothing else of the file is
-// touched before this.
-func readHeader(r mem.Region, fileSize int64, name string) (fixed, error) {
-	corrupt := func(field string, off int64, got, want any) error {
-		return corruptSegment(name, mem.Corrupt(field, off, got, want))
-	}
-	h, err := mem.At[header](r, 0)
-	if err != nil || fileSize < headerSize {
-		return fixed{}, corrupt("file size", 0, fileSize, "at least one page")
-	}
-	if got := h.magic.Load(); got != magic {
-		return fixed{}, corrupt("header.magic", 0, got, uint64(magic))
-	}
-	if got := h.order.Load(); got != byteOrder {
-		return fixed{}, &IncompatibleError{Segment: name, Field: "byte order", Have: hexNum(got), Want: hexNum(byteOrder)}
-	}
-	if got := h.version.Load(); got != layoutVersion {
-		return fixed{}, &IncompatibleError{Segment: name, Field: "layout version", Have: num(got), Want: num(layoutVersion)}
-	}
-	if got := h.ready.Load(); got != readyMark { // pairs with: shm.header.ready (initialize)
-		return fixed{}, corrupt("header.ready", 16, got, uint64(readyMark))
-	}
-	f := fixed{
-		slots:    int64(h.slots.Load()),
-		entries:  int64(h.entries.Load()),
-		maxSize:  int64(h.maxSize.Load()),
-		lifetime: Lifetime(h.lifetime.Load()),
-		backend:  h.backend.Load(),
-	}
-	if f.slots < 1 || f.slots > maxSlots {
-		return fixed{}, corrupt("header.slots", 32, f.slots, "1 to 4095")
-	}
-	if f.entries < 1 || f.entries > maxEntries {
-		return fixed{}, corrupt("header.entries", 36, f.entries, "1 to 1024")
-	}
-	if got, want := h.specHash.Load(), f.hash(); got != want {
-		return fixed{}, corrupt("header.specHash", 104, got, want)
-	}
-	if f.lifetime < LastUser || f.lifetime > Persistent {
-		return fixed{}, corrupt("header.lifetime", 72, f.lifetime, "1 to 3")
-	}
-	g := newGeometry(f.slots, f.entries)
-	if got := int64(h.heapOff.Load()); got != g.heapOff {
-		return fixed{}, corrupt("header.heapOff", 56, got, g.heapOff)
-	}
-	size := int64(h.size.Load())
-	if size < g.heapOff || size > f.maxSize {
-		return fixed{}, corrupt("header.size", 40, size, "between heapOff and maxSize")
-	}
-	if fileSize < size {
-		return fixed{}, corrupt("file size", 0, fileSize, size)
-	}
-	return f, nil
-}
-
-// size returns the bytes committed, never more than the mapping can hold.
+// size returns the bytes committed, never more than can be touched: the number
+// in the header may be anybody's, and beyond the end of the file is a fault.
 func (v *view) size() int64 {
-	return min(max(int64(v.header.size.Load() /* pairs with: shm.header.size (room) */), v.geo.heapOff), v.region.Len(), v.maxSize)
+	size := int64(v.header.size.Load()) // pairs with: shm.header.size (room)
+	size = min(max(size, v.geo.heapOff), v.region.Len(), v.maxSize)
+	if v.measure == nil || size <= v.present.Load() {
+		return size
+	}
+	if there, err := v.measure(); err == nil {
+		v.present.Store(there)
+	}
+	return min(size, v.present.Load())
 }
 
 func (v *view) id() string { return string(v.header.id[:]) }

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
@@ -21,7 +22,7 @@ const auditEvery = time.Second
 // words returns the words whose change calls for a Look: the segment's control
 // word and those of the next participants after this one.
 func (a *attachment) words() []guardian.Word {
-	list := make([]guardian.Word, 0, neighbours+1)
+	list := make([]guardian.Word, 0, neighbours+2)
 	list = append(list, guardian.Word{Addr: &a.header.control, Want: a.header.control.Load()})
 	high := a.highest()
 	for i := uint32(1); i < high && len(list) <= neighbours; i++ {
@@ -34,7 +35,18 @@ func (a *attachment) words() []guardian.Word {
 	return list
 }
 
-func (a *attachment) note(list []guardian.Word) {
+// note makes list what the guardian sleeps on. If there is still something to
+// do, a word that is marked is put before the neighbours': the guardian then
+// calls again soon, and ever more slowly.
+func (a *attachment) note(list []guardian.Word, need urgency) {
+	if need > nothing {
+		for s := uint32(1); s <= a.highest(); s++ {
+			if a.dead(s) {
+				list = slices.Insert(list, 1, guardian.Word{Addr: &a.participants[s-1].word})
+				break
+			}
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.watched = list
@@ -48,7 +60,8 @@ func (a *attachment) Words(buf []guardian.Word) []guardian.Word {
 }
 
 // Look finds participants that died and repairs what they left. The guardian
-// calls it when a watched word has changed, and from time to time.
+// calls it when a watched word has changed, and from time to time. It waits for
+// nobody for longer than lookPatience; what it could not do then, a later call does.
 func (a *attachment) Look() {
 	m := a.pin()
 	if m == nil {
@@ -56,19 +69,16 @@ func (a *attachment) Look() {
 	}
 	defer object.Unpin(m)
 	// Noted before the scan: what changes during it makes the guardian call again.
-	defer a.note(a.words())
-	least := fresh
+	list := a.words()
 	if a.auditDue() {
 		a.audit()
-		least = exiting // whoever began may be stopped
+		a.duty = exiting // whoever began may be stopped
 	}
-	a.repairMarked(least)
+	a.note(list, a.repairMarked())
 	a.sweep()
 }
 
 func (a *attachment) auditDue() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	now := time.Now()
 	if now.Sub(a.lastAudit) < auditEvery && sys.Probe().RobustList {
 		return false
@@ -82,58 +92,75 @@ type urgency int
 
 const (
 	nothing urgency = iota
-	exiting         // a dead process was repaired, but for what needs its last system calls to end
+	exiting         // a dead process may still be in system calls: nobody can do anything yet
+	ended           // it was repaired, but for what had to wait until its system calls ended
 	fresh           // nobody has repaired a dead process yet
 )
+
+// need returns what a participant needs.
+func (a *attachment) need(slot uint32) urgency {
+	switch {
+	case !a.dead(slot):
+		return nothing
+	case a.participants[slot-1].phase.Load() == 0 && a.fenced(slot):
+		return fresh
+	case !a.exited(slot):
+		return exiting
+	case a.participants[slot-1].phase.Load() == 0:
+		return fresh
+	}
+	return ended
+}
 
 // most returns the most urgent need of any participant.
 func (a *attachment) most() urgency {
 	need := nothing
-	for s := uint32(1); s <= a.highest(); s++ {
-		if !a.dead(s) {
-			continue
-		}
-		if a.participants[s-1].phase.Load() == 0 {
-			return fresh
-		}
-		need = exiting
+	for s := uint32(1); s <= a.highest() && need < fresh; s++ {
+		need = max(need, a.need(s))
 	}
 	return need
 }
 
-// repairMarked repairs the participants that are marked dead until no need of
-// at least that urgency is left, whoever meets it. Who began a repair also
-// waits for the end of the dead process: of all that notice a death, one does.
-func (a *attachment) repairMarked(least urgency) {
-	for pause := firstPause; a.most() >= least; pause = min(2*pause, lastPause) {
-		if a.pin() == nil {
-			return
+// lookPatience is the longest time between two looks of one Look. After it the
+// guardian takes over, which sleeps on the words of others meanwhile.
+const lookPatience = 800 * time.Microsecond
+
+// repairMarked repairs the participants that are marked dead until nobody is
+// left with a need that is this process's duty, and returns the most urgent such
+// need if it takes too long. Everybody has to see that repairs begin; whoever
+// began one also waits for the end of the dead process. So of all that notice a
+// death, one works.
+func (a *attachment) repairMarked() urgency {
+	for pause := firstPause; ; pause *= 2 {
+		need := a.most()
+		if need == nothing {
+			a.duty = fresh
 		}
-		ok, err := a.tryRepair()
-		if err != nil {
-			return // the next audit tries again
+		if need < a.duty {
+			return nothing
 		}
-		if ok {
-			least = exiting
+		if pause > lookPatience || a.pin() == nil {
+			return need
 		}
-		if a.most() >= least {
-			_ = rest(context.Background(), pause)
+		if need > exiting && a.tryRepair() {
+			a.duty = exiting
+			continue
 		}
+		_ = rest(context.Background(), pause)
 	}
 }
 
 // tryRepair repairs once if the structural lock is free, and reports whether it was.
-func (a *attachment) tryRepair() (bool, error) {
+func (a *attachment) tryRepair() bool {
 	select {
 	case a.gate <- struct{}{}:
 	default:
-		return false, nil
+		return false
 	}
 	defer func() { <-a.gate }()
-	ok, err := a.back.tryLock()
-	if err != nil || !ok {
-		return false, err
+	if ok, err := a.back.tryLock(); err != nil || !ok {
+		return false // also for want of a descriptor: a later call tries again
 	}
 	a.repairDead()
-	return true, a.back.unlock()
+	return a.back.unlock() == nil
 }

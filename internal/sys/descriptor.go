@@ -4,6 +4,7 @@ package sys
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -27,6 +28,15 @@ func onDescriptor(f *os.File, fn func(fd int) error) error {
 // descriptorPath returns the path by which the kernel opens what fd refers to
 // anew. It needs /proc.
 func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// procError is for what was done with a descriptorPath: that it does not exist
+// says nothing of the file.
+func procError(err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return fmt.Errorf("/proc is missing: %w", errors.ErrUnsupported)
+	}
+	return err
+}
 
 // retry calls fn until a signal is not what ended it.
 func retry(fn func() error) error {
@@ -60,7 +70,7 @@ func Reopen(f *os.File) (*os.File, error) {
 		})
 	})
 	if err != nil {
-		return nil, fileError("reopen", f, err)
+		return nil, fileError("reopen", f, procError(err))
 	}
 	return g, nil
 }

@@ -75,6 +75,9 @@ func Inspect(*os.File) (FileInfo, error) { return FileInfo{}, errors.ErrUnsuppor
 // InspectPath is not supported here.
 func InspectPath(string) (FileInfo, error) { return FileInfo{}, errors.ErrUnsupported }
 
+// SameFile reports false here.
+func SameFile(*os.File, string) bool { return false }
+
 // Reopen is not supported here.
 func Reopen(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 

@@ -40,7 +40,7 @@ func (l *FileLock) TryLock() (bool, error) {
 		}
 		return err
 	})
-	return l.held != nil, fileError("flock", l.file, err)
+	return l.held != nil, fileError("flock", l.file, procError(err))
 }
 
 // Unlock gives the lock back. It does nothing if the lock is not held.

@@ -13,14 +13,16 @@ import (
 func ReopenReadOnly(f *os.File) (*os.File, error) {
 	var own *os.File
 	err := onDescriptor(f, func(fd int) error {
-		n, err := unix.Open(descriptorPath(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-		if err == nil {
-			own = os.NewFile(uintptr(n), f.Name())
-		}
-		return err
+		return retry(func() error {
+			n, err := unix.Open(descriptorPath(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+			if err == nil {
+				own = os.NewFile(uintptr(n), f.Name())
+			}
+			return err
+		})
 	})
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: f.Name(), Err: err}
+		return nil, fileError("reopen", f, procError(err))
 	}
 	return own, nil
 }
@@ -32,7 +34,7 @@ func PathOf(f *os.File) (string, error) {
 		path, err = os.Readlink(descriptorPath(fd))
 		return err
 	})
-	if err != nil || !strings.HasPrefix(path, "/") || !sameFile(f, path) {
+	if err != nil || !strings.HasPrefix(path, "/") || !SameFile(f, path) {
 		return "", err
 	}
 	return path, nil

@@ -29,6 +29,9 @@ func Allocate(f *os.File, off, n int64) error {
 		return err
 	}
 	err = onDescriptor(f, func(fd int) error {
+		if err := fitsMemory(fd, n); err != nil {
+			return err
+		}
 		return inParts(off, n, func(off, n int64) error { return unix.Fallocate(fd, 0, off, n) })
 	})
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
@@ -41,6 +44,25 @@ func Allocate(f *os.File, off, n int64) error {
 		}
 	}
 	return fileError("allocate", f, err)
+}
+
+// fitsMemory refuses what no effort can allocate: a file system that has no size
+// of its own, as that of memory files, takes all the memory of the machine, and
+// what runs there with it, before it says that there is none.
+func fitsMemory(fd int, n int64) error {
+	var st unix.Statfs_t
+	if err := retry(func() error { return unix.Fstatfs(fd, &st) }); err != nil || st.Blocks != 0 {
+		return err
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return fmt.Errorf("sysinfo: %w", err)
+	}
+	all := uint64(info.Totalram) + uint64(info.Totalswap) //nolint:unconvert // 32 bits on some CPUs
+	if n > clampProduct(all, uint64(info.Unit)) {
+		return unix.ENOSPC
+	}
+	return nil
 }
 
 // inParts calls allocate for the whole, and for ever smaller parts when a signal

@@ -135,7 +135,7 @@ func Drop(f *os.File) error { return errors.Join(Unname(f), f.Close()) }
 // Unname removes the hidden name of f, which TempFile returned, if it still has
 // one. f stays open.
 func Unname(f *os.File) error {
-	if hidden := hiddenPath(f); hidden != "" && sameFile(f, hidden) {
+	if hidden := hiddenPath(f); hidden != "" && SameFile(f, hidden) {
 		return os.Remove(hidden)
 	}
 	return nil
@@ -149,8 +149,9 @@ func hiddenPath(f *os.File) string {
 	return ""
 }
 
-// sameFile reports whether path names the file that f refers to.
-func sameFile(f *os.File, path string) bool {
+// SameFile reports whether path names the file that f refers to; a symbolic link
+// at path does not.
+func SameFile(f *os.File, path string) bool {
 	a, err := Inspect(f)
 	if err != nil {
 		return false
@@ -184,5 +185,5 @@ func removeStale(path string) bool {
 	// With the byte ours, its maker is dead, or has not come as far as to lock
 	// it, and will then see that the name is gone.
 	free, err := LockByte(f, hiddenByte)
-	return err == nil && free && sameFile(f, path) && os.Remove(path) == nil
+	return err == nil && free && SameFile(f, path) && os.Remove(path) == nil
 }
