@@ -74,6 +74,10 @@ func examples() []example {
 			want:    "Received Hello Worker Process! from main process\n",
 		},
 		{
+			program: "prefork", ordered: true,
+			want: "a server was killed and is replaced\nserved 20 told to slow down 10\n",
+		},
+		{
 			program: "survive", ordered: true,
 			want: "the child holds the mutex, 2 permits, the only slot for results, and a job\n" +
 				"accounts: [40 30] permits free: 1 jobs: 0\n" +
