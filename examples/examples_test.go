@@ -78,15 +78,16 @@ func examples() []example {
 			want: "a server was killed and is replaced\nserved 20 told to slow down 10\n",
 		},
 		{
-			program: "survive", ordered: true,
+			program: "survive", ordered: true, args: []string{"-kills", "3"},
 			want: "the child holds the mutex, 2 permits, the only slot for results, and a job\n" +
 				"accounts: [40 30] permits free: 1 jobs: 0\n" +
 				"kill -9\n" +
 				"mutex: locked, accounts repaired to [70 30], TIME after the kill\n" +
 				"semaphore: all 3 permits acquired, TIME after the kill\n" +
-				"queue: job \"paint the boat\" delivered again, attempt 2, TIME after the kill\n" +
-				"queue: the slot that was claimed is free, and holds a new result, TIME after the kill\n" +
-				"the child was killed\n",
+				"message: \"paint the boat\" is delivered again, attempt 2, TIME after the kill\n" +
+				"slot: free again, and holds a new result, TIME after the kill\n" +
+				"the child was killed\n" +
+				"medians of 3 kills:\nmutex TIME\nsemaphore TIME\nmessage TIME\nslot TIME\n",
 		},
 	}
 }

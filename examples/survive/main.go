@@ -1,13 +1,18 @@
 // Survive kills a child process that holds a mutex in the middle of a change, a
 // semaphore's permits, the only slot of a queue and a message that it has not
-// acknowledged. The parent goes on with all four, and says when it could.
+// acknowledged. The parent, which waits for all four, goes on with them, and says
+// after what time it could.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"log"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/shoal-ipc/shoal/array"
@@ -52,12 +57,38 @@ var victim = process.Func("victim", func(ctx context.Context, s state) error {
 
 func main() {
 	process.Main()
-	if err := run(context.Background()); err != nil {
+	kills := flag.Int("kills", 1, "how many children to kill; of several the median times are printed, too")
+	flag.Parse()
+	if err := run(context.Background(), *kills); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, kills int) error {
+	times := map[string][]time.Duration{}
+	for i := range kills {
+		out := io.Discard
+		if i == 0 {
+			out = os.Stdout
+		}
+		if err := survive(ctx, out, times); err != nil {
+			return err
+		}
+	}
+	if kills < 2 {
+		return nil
+	}
+	fmt.Println("medians of", kills, "kills:")
+	for _, what := range []string{"mutex", "semaphore", "message", "slot"} {
+		slices.Sort(times[what])
+		fmt.Println(what, times[what][kills/2].Round(time.Microsecond))
+	}
+	return nil
+}
+
+// survive kills one child, tells out about it, and adds to times how long each
+// thing took to recover.
+func survive(ctx context.Context, out io.Writer, times map[string][]time.Duration) error {
 	seg, err := shm.Anonymous(shm.Spec{})
 	if err != nil {
 		return err
@@ -77,21 +108,32 @@ func run(ctx context.Context) error {
 	if _, err := s.Held.Wait(ctx, func(x int32) bool { return x == 1 }); err != nil {
 		return err
 	}
-	fmt.Println("the child holds the mutex, 2 permits, the only slot for results, and a job")
-	fmt.Println("accounts:", s.Accounts.View(), "permits free:", s.Permits.Available(), "jobs:", s.Jobs.Len())
-	fmt.Println("kill -9")
+	fmt.Fprintln(out, "the child holds the mutex, 2 permits, the only slot for results, and a job")
+	fmt.Fprintln(out, "accounts:", s.Accounts.View(), "permits free:", s.Permits.Available(), "jobs:", s.Jobs.Len())
+	recovered := recoverAll(ctx, s)
+	if err := allWait(ctx, seg, len(recovered)); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "kill -9")
 	killed := time.Now()
 	if err := child.Kill(); err != nil {
 		return err
 	}
-	if err := recoverAll(ctx, s, killed); err != nil {
-		return err
+	for _, c := range recovered {
+		r := <-c
+		if r.err != nil {
+			return r.err
+		}
+		took := r.at.Sub(killed)
+		times[r.what] = append(times[r.what], took)
+		fmt.Fprintf(out, "%s: %s, %v after the kill\n", r.what, r.text, took.Round(time.Microsecond))
 	}
-	var exit *process.ExitError
-	if err := child.Wait(ctx); !errors.As(err, &exit) {
+	err = child.Wait(ctx)
+	exit, ok := errors.AsType[*process.ExitError](err)
+	if !ok {
 		return fmt.Errorf("the child should have been killed: %w", err)
 	}
-	fmt.Println("the child was", exit.Signal)
+	fmt.Fprintln(out, "the child was", exit.Signal)
 	return seg.Check()
 }
 
@@ -111,69 +153,94 @@ func create(ctx context.Context, seg *shm.Segment) (s state, err error) {
 	return s, nil
 }
 
-// recoverAll takes all that the child held, each as soon as it can be had.
-func recoverAll(ctx context.Context, s state, killed time.Time) error {
-	tries := []func() (string, error){
-		func() (string, error) { return takeMutex(ctx, s) },
-		func() (string, error) { return takePermits(ctx, s) },
-		func() (string, error) { return takeJob(ctx, s) },
-		func() (string, error) { return takeSlot(ctx, s) },
-	}
-	type outcome struct {
-		text string
-		at   time.Time
-		err  error
-	}
-	outcomes := make([]chan outcome, len(tries))
+// recovery is what became of one thing that the child held.
+type recovery struct {
+	what, text string
+	at         time.Time // when this process had it
+	err        error
+}
+
+// recoverAll begins to take all that the child holds.
+func recoverAll(ctx context.Context, s state) []chan recovery {
+	tries := []func(context.Context, state) recovery{takeMutex, takePermits, takeJob, takeSlot}
+	recovered := make([]chan recovery, len(tries))
 	for i, try := range tries {
-		outcomes[i] = make(chan outcome, 1)
-		go func() {
-			text, err := try()
-			outcomes[i] <- outcome{text, time.Now(), err}
-		}()
+		recovered[i] = make(chan recovery, 1)
+		go func() { recovered[i] <- try(ctx, s) }()
 	}
-	for _, c := range outcomes {
-		o := <-c
-		if o.err != nil {
-			return o.err
+	return recovered
+}
+
+// allWait returns when n goroutines sleep on objects of seg.
+func allWait(ctx context.Context, seg *shm.Segment, n int) error {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		holds, err := seg.Holds()
+		if err != nil {
+			return err
 		}
-		fmt.Printf("%s, %v after the kill\n", o.text, o.at.Sub(killed).Round(time.Microsecond))
+		waiting := 0
+		for _, h := range holds {
+			if h.Waiting {
+				waiting += h.Count
+			}
+		}
+		if waiting >= n {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return nil
 }
 
 // takeMutex locks the mutex, which first repairs what its owner left half done.
-func takeMutex(ctx context.Context, s state) (string, error) {
+func takeMutex(ctx context.Context, s state) (r recovery) {
 	s.Transfer.Repair = func() error {
 		s.Accounts.Set(0, 100-s.Accounts.At(1)) // the child had taken, but not yet given
 		return nil
 	}
-	err := s.Transfer.Do(ctx, func() error { return nil })
-	return fmt.Sprintf("mutex: locked, accounts repaired to %v", s.Accounts.View()), err
+	r.err = s.Transfer.Do(ctx, func() error {
+		r.at = time.Now()
+		r.text = fmt.Sprintf("locked, accounts repaired to %v", s.Accounts.View())
+		return nil
+	})
+	r.what = "mutex"
+	return r
 }
 
-func takePermits(ctx context.Context, s state) (string, error) {
-	err := s.Permits.Do(ctx, 3, func() error { return nil })
-	return "semaphore: all 3 permits acquired", err
+func takePermits(ctx context.Context, s state) (r recovery) {
+	r.err = s.Permits.Do(ctx, 3, func() error {
+		r.at = time.Now()
+		return nil
+	})
+	r.what, r.text = "semaphore", "all 3 permits acquired"
+	return r
 }
 
-func takeJob(ctx context.Context, s state) (string, error) {
+func takeJob(ctx context.Context, s state) recovery {
 	d, err := s.Jobs.Receive(ctx)
 	if err != nil {
-		return "", err
+		return recovery{err: err}
 	}
-	return fmt.Sprintf("queue: job %q delivered again, attempt %d", *d.Value(), d.Attempt()), d.Ack()
+	at := time.Now()
+	text := fmt.Sprintf("%q is delivered again, attempt %d", *d.Value(), d.Attempt())
+	return recovery{what: "message", text: text, at: at, err: d.Ack()}
 }
 
-func takeSlot(ctx context.Context, s state) (string, error) {
+func takeSlot(ctx context.Context, s state) recovery {
 	result := [32]byte{}
 	copy(result[:], "whole")
 	if err := s.Results.Put(ctx, result); err != nil {
-		return "", err
+		return recovery{err: err}
 	}
+	at := time.Now()
 	got, err := s.Results.Get(ctx)
 	if err == nil && got != result {
 		err = fmt.Errorf("the first result is %q", got)
 	}
-	return "queue: the slot that was claimed is free, and holds a new result", err
+	return recovery{what: "slot", text: "free again, and holds a new result", at: at, err: err}
 }
