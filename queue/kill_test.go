@@ -177,7 +177,7 @@ func TestKills(t *testing.T) {
 	}
 }
 
-func kills(t *testing.T, receive bool, rounds int) { //nolint:revive // flag-parameter: a row of a table
+func kills(t *testing.T, receive bool, rounds int) {
 	if testing.Short() {
 		rounds = min(rounds, 5)
 	}
@@ -252,7 +252,7 @@ func ignoreKills(err error) error {
 	return err
 }
 
-func audit(t *testing.T, q *queue.Queue[[]byte], b books, next [2]int, receive bool) { //nolint:revive // flag-parameter: as kills
+func audit(t *testing.T, q *queue.Queue[[]byte], b books, next [2]int, receive bool) {
 	t.Helper()
 	// Whoever was killed has been repaired by now, or is while this waits.
 	for {
