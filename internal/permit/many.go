@@ -3,14 +3,25 @@ package permit
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/robust"
 )
 
 // acquireMany waits for t.short permits, which it gathers as they become free.
-// Only the owner of bulk gathers.
+// Only the owner of bulk gathers. Who waits for bulk takes them in one go if so
+// many are free: the owner may be stopped.
 func (s *Semaphore) acquireMany(ctx context.Context, t *turn) error {
-	if err := s.bulk.Lock(ctx); err != nil {
+	var failure error
+	err := s.bulk.LockUnless(ctx, func() bool {
+		var done bool
+		done, failure = s.takeAtOnce(t)
+		return done || failure != nil
+	})
+	if err == robust.ErrUnless { //nolint:errorlint // identity: it is never wrapped
+		return failure
+	}
+	if err != nil {
 		return err
 	}
 	defer s.freeBulk()
@@ -23,7 +34,7 @@ func (s *Semaphore) acquireMany(ctx context.Context, t *turn) error {
 	if s.core.signal {
 		try = func() (bool, error) { return s.gatherSignal(t, want) }
 	}
-	err := s.await(ctx, s.local.gather, t, try)
+	err = s.await(ctx, s.local.gather, t, try)
 	if s.core.signal {
 		if err != nil {
 			s.core.unreserve()
@@ -88,25 +99,56 @@ func (s *Semaphore) keepOrReturn(want, short int64, err error) error {
 	return err
 }
 
-// tryAcquireMany takes n permits in several steps if so many are free.
+// takeAtOnce takes the permits that t is short of if all of them are free, and
+// not left to somebody who has waited long. The caller does not own bulk.
+func (s *Semaphore) takeAtOnce(t *turn) (bool, error) {
+	if s.core.free() < t.short {
+		return false, nil
+	}
+	t.waited = t.waited || time.Since(t.began) >= patience
+	if t.defers(s.core, t.short, t.short) {
+		return false, nil
+	}
+	take := s.takeAll
+	if !s.core.signal && t.short > maxChange {
+		take = s.takeSteps
+	}
+	done, err := take(t.short)
+	if done {
+		t.withdraw(s.core)
+	}
+	return done, err
+}
+
+// tryAcquireMany takes n permits in several steps if so many are free. It does
+// so without bulk if somebody else has it: the owner may be stopped.
 func (s *Semaphore) tryAcquireMany(n int64) (bool, error) {
 	if s.core.free() < n {
 		return false, nil
 	}
-	if err := s.bulk.TryLock(); err != nil {
-		if errors.Is(err, robust.ErrLocked) {
-			err = nil
-		}
+	switch err := s.bulk.TryLock(); {
+	case err == nil:
+		defer s.freeBulk()
+	case !errors.Is(err, robust.ErrLocked):
 		return false, err
 	}
-	defer s.freeBulk()
+	return s.takeSteps(n)
+}
+
+// takeSteps takes n permits in several steps, or none. It does not wait.
+func (s *Semaphore) takeSteps(n int64) (bool, error) {
 	t := &turn{short: n, waited: true}
 	done, err := s.gather(t)
-	if !done && err == nil {
+	if done {
+		return true, s.keepOrReturn(n, 0, nil)
+	}
+	if err == nil {
 		err = ErrNoPermit
 	}
-	err = s.keepOrReturn(n, t.short, err)
-	return done, err
+	if err = s.keepOrReturn(n, t.short, err); errors.Is(err, ErrNoPermit) {
+		err = nil
+	}
+	return false, err
 }
 
 // releaseMany returns n permits in several steps, or none. Nobody else in this

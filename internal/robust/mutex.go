@@ -88,7 +88,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	}
 	err := ctx.Err()
 	if err == nil && !m.words.w.CompareAndSwap(0, m.slot) { // pairs with: robust.free (Unlock)
-		err = m.lockSlow(ctx)
+		err = m.lockSlow(ctx, nil)
 	}
 	if err == nil {
 		if m.use.Closed() {

@@ -8,8 +8,9 @@ import (
 )
 
 // lockSlow waits for the mutex: it spins for a short time, then queues behind the
-// goroutines of this process, of which one sleeps on the word.
-func (m *Mutex) lockSlow(ctx context.Context) error {
+// goroutines of this process, of which one sleeps on the word. enough, if not
+// nil, is LockUnless's.
+func (m *Mutex) lockSlow(ctx context.Context, enough func() bool) error {
 	arrival := time.Now()
 	var outcome error
 	if m.point.Spin(func() bool {
@@ -29,12 +30,12 @@ func (m *Mutex) lockSlow(ctx context.Context) error {
 		return err // never on the word: nobody's wake-up can be lost with it
 	}
 	defer m.point.Leave()
-	return m.queue(ctx, arrival)
+	return m.queue(ctx, arrival, enough)
 }
 
 // queue waits at the head of this process's goroutines. What it decides on is
 // always the value that its compare-and-swap then expects.
-func (m *Mutex) queue(ctx context.Context, arrival time.Time) error {
+func (m *Mutex) queue(ctx context.Context, arrival time.Time, enough func() bool) error {
 	slept := false // so others may sleep too, without a mark of theirs in the word
 	for {
 		x := m.words.w.Load()
@@ -51,6 +52,10 @@ func (m *Mutex) queue(ctx context.Context, arrival time.Time) error {
 				return nil
 			}
 			continue
+		}
+		if enough != nil && enough() {
+			m.withdraw()
+			return ErrUnless
 		}
 		limit := wait.Slice
 		if x&ownerMask == 0 {

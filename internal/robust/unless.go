@@ -1,0 +1,37 @@
+package robust
+
+import (
+	"context"
+	"errors"
+	"runtime"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+)
+
+// ErrUnless is returned by LockUnless when its caller needs the mutex no more.
+var ErrUnless = errors.New("lock: not needed any more")
+
+// LockUnless is Lock, except that it returns ErrUnless when enough returns
+// true: it asks before it sleeps and when it wakes, at least once a wait.Slice, if
+// it is the first of this process's waiters. The mutex is not held then. It serves
+// those who can also get what they want in another way, while the mutex is held by
+// somebody who is stopped.
+func (m *Mutex) LockUnless(ctx context.Context, enough func() bool) error {
+	mapping := m.use.Pin()
+	if mapping == nil || m.slot == 0 {
+		return m.unusable()
+	}
+	err := ctx.Err()
+	if err == nil && !m.words.w.CompareAndSwap(0, m.slot) { // pairs with: robust.free (Unlock)
+		err = m.lockSlow(ctx, enough)
+	}
+	if err == nil {
+		if m.use.Closed() {
+			err = m.undo()
+		}
+		m.sync.Acquire()
+	}
+	object.Unpin(mapping)
+	runtime.KeepAlive(m)
+	return err
+}
