@@ -257,7 +257,7 @@ func (p peers) WaitExited(ctx context.Context, slot, generation uint32) error {
 	if slot < 1 || int64(slot) > p.a.geo.slots {
 		return nil
 	}
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for pause := firstPause; ; pause = longer(pause) {
 		if p.Generation(slot) != generation || !p.a.taken(slot) || p.a.exited(slot) {
 			return nil
 		}

@@ -144,6 +144,10 @@ const (
 	lastPause  = 2 * time.Millisecond
 )
 
+// longer returns the pause to make after one of d that was too short: little
+// more, so that what is waited for is seen soon after it happened.
+func longer(d time.Duration) time.Duration { return min(d+d/8, lastPause) }
+
 // lockWith takes the structural lock of b, waiting until ctx is done.
 func lockWith(ctx context.Context, b backing) error {
 	pause := firstPause

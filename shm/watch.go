@@ -131,7 +131,7 @@ const lookPatience = 800 * time.Microsecond
 // began one also waits for the end of the dead process. So of all that notice a
 // death, one works.
 func (a *attachment) repairMarked() urgency {
-	for pause := firstPause; ; pause *= 2 {
+	for pause := firstPause; ; pause = longer(pause) {
 		need := a.most()
 		if need == nothing {
 			a.duty = fresh
