@@ -12,12 +12,6 @@ func SizeOf[T any]() int64 {
 	return int64(unsafe.Sizeof(x))
 }
 
-// Word32 returns the T of 4 bytes at p, which is aligned to 4, as a word.
-func Word32[T any](p *T) *satomic.Uint32 { return (*satomic.Uint32)(unsafe.Pointer(p)) }
-
-// Word64 returns the T of 8 bytes at p, which is aligned to 8, as a word.
-func Word64[T any](p *T) *satomic.Uint64 { return (*satomic.Uint64)(unsafe.Pointer(p)) }
-
 // Whole reports whether LoadElem and StoreElem never see or leave half a T.
 func Whole[T any]() bool {
 	size := SizeOf[T]()

@@ -11,12 +11,6 @@ func BytesOf[T any](p *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p))
 }
 
-// BytesOfSlice returns the bytes of the elements of s.
-func BytesOfSlice[T any](s []T) []byte {
-	var zero T
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(zero)))
-}
-
 // AsByteSlice returns p as a *[]byte. T must be of kind slice, of bytes.
 func AsByteSlice[T any](p *T) *[]byte { return (*[]byte)(unsafe.Pointer(p)) }
 
