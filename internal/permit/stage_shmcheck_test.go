@@ -244,3 +244,13 @@ func (s *stage) settle() {
 	}
 	s.cancel()
 }
+
+// asleep reports whether a goroutine of p sleeps.
+func (p *party) asleep() bool {
+	for i := range p.use.Board {
+		if p.use.Board[i].Load() != 0 {
+			return true
+		}
+	}
+	return false
+}

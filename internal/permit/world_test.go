@@ -60,16 +60,6 @@ func (w *world) join(slot uint32) *party {
 	return &party{s, use, obj}
 }
 
-// asleep reports whether a goroutine of p sleeps.
-func (p *party) asleep() bool {
-	for i := range p.use.Board {
-		if p.use.Board[i].Load() != 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // handle returns another handle of the same participant.
 func (p *party) handle(t testing.TB) *permit.Semaphore {
 	t.Helper()
