@@ -43,8 +43,10 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "put" {
 		return orders.Put(ctx, Order{Item: args[1], Count: 1})
 	}
-	return orders.GetFunc(ctx, func(o *Order) error {
-		fmt.Println("making", o.Count, o.Item) // killed in here, another process gets the order
-		return nil
-	})
+	return orders.GetFunc(ctx, work) // killed in work, another process gets the order
+}
+
+func work(o *Order) error {
+	_, err := fmt.Println("making", o.Count, o.Item)
+	return err
 }
