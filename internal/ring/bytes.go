@@ -77,7 +77,7 @@ func (p *Port) awaitPlace(ctx context.Context) error {
 // hasPlace fails with ErrFull if there is surely no place in the ring.
 func (p *Port) hasPlace() error {
 	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
-	if err == nil && !p.claimable(w, p.countLent()+1) {
+	if err == nil && !p.hasRoom(w, p.countLent()+1) {
 		err = ErrFull
 	}
 	return err

@@ -192,8 +192,8 @@ func (r *Ring) checkLent(p picture) []error {
 		if bit < r.loans {
 			state = stateOf(p.words[r.n+bit])
 		}
-		if set && state != reserved && state != filling {
-			faults = append(faults, mem.Corrupt("lent", 768+int64(bit)/8, fmt.Sprintf("bit %d of a slot that is not", bit), "a slot that is lent"))
+		if set && state == free {
+			faults = append(faults, mem.Corrupt("lent", 768+int64(bit)/8, fmt.Sprintf("bit %d of a free slot", bit), "a slot in use"))
 		}
 	}
 	return faults

@@ -28,7 +28,7 @@ func (r *Ring) SetEvents(v uint32) {
 
 // Dump describes every slot that is not free, for messages of tests.
 func (r *Ring) Dump() string {
-	text := fmt.Sprintf("gatherer %d lent %x write %#x read %#x late %#x closing %d\n", r.head.gatherer.Load(), r.head.lentBits(), r.head.writePos.Load(), r.head.readPos.Load(),
+	text := fmt.Sprintf("holes %#x gatherer %d lent %x write %#x read %#x late %#x closing %d\n", r.head.holes.Load(), r.head.gatherer.Load(), r.head.lentBits(), r.head.writePos.Load(), r.head.readPos.Load(),
 		r.head.late.Load(), r.head.closing.Load())
 	for _, e := range []*event{&r.head.notEmpty, &r.head.notFull, &r.head.space, &r.head.idle} {
 		text += fmt.Sprintf("event %d:%d\n", e.word.Load()>>2, e.word.Load()&flagMask)

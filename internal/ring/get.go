@@ -199,8 +199,8 @@ func (p *Port) Offset(m Message) int64 {
 // Finish ends a message that was taken by TryTake or Take: from here on nobody
 // gets it again.
 func (p *Port) Finish(m Message) {
-	if m.block != 0 {
-		p.finishLong(m)
+	if m.block != 0 || m.Index >= p.n || triesOf(m.word) > 1 {
+		p.finishSlow(m)
 		return
 	}
 	p.sync.Release()
@@ -208,16 +208,25 @@ func (p *Port) Finish(m Message) {
 	p.released()
 }
 
-// finishLong is Finish for a message with a block: that it is no longer the
-// message's is what ends the message.
-func (p *Port) finishLong(m Message) {
+// finishSlow is Finish for a message with a block, whose end is that the block is
+// no longer the message's, and for one that was delivered out of its turn.
+func (p *Port) finishSlow(m Message) {
 	p.sync.Release()
-	mine := p.consumed(m.block-1, m.Index)
-	p.slots.At(m.Index).word.Store(nextFree(m.word))
-	p.released()
+	mine := m.block != 0 && p.consumed(m.block-1, m.Index)
+	p.freeSlot(m.Index, m.word)
 	if mine {
 		p.freeBlock(m.block - 1)
 	}
+}
+
+// freeSlot frees slot i, which this participant has for itself, with word x.
+func (p *Port) freeSlot(i uint32, x uint64) {
+	if i >= p.n {
+		p.clearLent(i)
+	}
+	p.slots.At(i).word.Store(nextFree(x))
+	p.punch()
+	p.released()
 }
 
 // discard ends a message that cannot be read, whether it was taken or received.
@@ -228,8 +237,8 @@ func (p *Port) discard(m Message) {
 		if x&indexMask != m.word&indexMask {
 			return
 		}
-		if s.word.CompareAndSwap(x, nextFree(x)) {
-			p.released()
+		if mine := word(lapOf(x), reading, triesOf(x), p.me); s.word.CompareAndSwap(x, mine) {
+			p.freeSlot(m.Index, mine)
 			return
 		}
 	}

@@ -40,14 +40,14 @@ func (p *Port) Ack(m Message) error {
 		if x&indexMask != m.word&indexMask {
 			return fs.ErrClosed
 		}
-		if m.block != 0 {
-			// Freeing the block is several steps, in which Close must not take it away.
-			m.word = word(lapOf(x), reading, triesOf(x), p.me)
-			if s.word.CompareAndSwap(x, m.word) {
-				p.Finish(m)
+		if m.block != 0 || m.Index >= p.n || x != m.word || triesOf(x) > 1 {
+			// It takes several steps, in which Close must not take it away.
+			mine := word(lapOf(x), reading, triesOf(x), p.me)
+			if s.word.CompareAndSwap(x, mine) {
+				m.word = mine
+				p.finishSlow(m)
 				return nil
 			}
-			m.word = x
 			continue
 		}
 		if s.word.CompareAndSwap(x, nextFree(x)) { // commit; pairs with: ring.slot.word (walkClaim)

@@ -9,6 +9,9 @@ const lateUnit = 1 << 32
 // pending reports whether there may be LATE slots.
 func pending(t uint64) bool { return uint32(t>>32) != uint32(t) }
 
+// served is t with all that it counts known to be served.
+func served(t uint64) uint64 { return t&^(lateUnit-1) | t>>32 }
+
 // bumpLate says that a slot became LATE.
 func (r *Ring) bumpLate() {
 	r.head.late.Add(lateUnit) // commit; pairs with: ring.late (tryTake)
@@ -23,7 +26,7 @@ func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 		if x == 0 {
 			if !early {
 				// No slot was LATE that t counts; one that became so since has changed the word.
-				p.head.late.CompareAndSwap(t, t&^(lateUnit-1)|t>>32)
+				p.head.late.CompareAndSwap(t, served(t))
 			}
 			return Message{}, false, nil
 		}

@@ -35,12 +35,13 @@ import (
 //	388    4    gatherer  participant that gathers a large block, or 0
 //	392    4    producer  SPSC: participant that may put, or 0
 //	396    4    consumer  SPSC: participant that may get, or 0
-//	400    112  -         zero
+//	400    8    holes     high 32 bits: how often a place may have become free that the tip cannot reach yet; low 32: of these, how many are known to be gone
+//	408    104  -         zero
 //	512    8    writePos  a position that producers may start from; every one below it is claimed
 //	520    120  -         zero
 //	640    8    readPos   a position that consumers may start from; every one below it is passed
 //	648    120  -         zero
-//	768    32   lent      a bit for each slot of a loan: it is lent, so a place of the ring is spoken for
+//	768    32   lent      a bit for each slot of a loan: it is lent, or has a message, so a place of the ring is spoken for
 //	800    96   -         zero
 type header struct {
 	_        structs.HostLayout
@@ -56,7 +57,8 @@ type header struct {
 	gatherer satomic.Uint32
 	producer satomic.Uint32
 	consumer satomic.Uint32
-	_        [112]byte
+	holes    satomic.Uint64
+	_        [104]byte
 	writePos satomic.Uint64
 	_        [120]byte
 	readPos  satomic.Uint64
@@ -101,6 +103,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.gatherer)-388]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.producer)-392]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.consumer)-396]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.holes)-400]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.writePos)-512]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.readPos)-640]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.lent)-768]

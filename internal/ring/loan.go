@@ -75,8 +75,8 @@ func (p *Port) TryReserve(t Terms) (Loan, error) {
 	return p.hand(l, t)
 }
 
-// tryReserve takes a slot for a loan, if there are as many places in the ring as
-// there are loans then.
+// tryReserve takes a slot for a loan, if there are places for all that is spoken
+// for then.
 func (p *Port) tryReserve(t Terms) (Loan, error) {
 	if p.head.closing.Load() != 0 {
 		return Loan{}, ErrShutdown
@@ -90,7 +90,7 @@ func (p *Port) tryReserve(t Terms) (Loan, error) {
 	if err != nil {
 		return Loan{}, err
 	}
-	if !p.claimable(w, p.countLent()+1) {
+	if !p.hasRoom(w, p.countLent()+1) {
 		return Loan{}, ErrFull
 	}
 	l, ok := p.occupy(t)
@@ -102,11 +102,11 @@ func (p *Port) tryReserve(t Terms) (Loan, error) {
 		p.vacate(l)
 		return Loan{}, ErrShutdown
 	}
-	if lent := p.countLent(); lent > 1 && !p.claimable(w, lent) {
+	if lent := p.countLent(); lent > 1 && !p.hasRoom(w, lent) {
 		p.vacate(l) // others were quicker
 		return Loan{}, ErrFull
 	}
-	if p.head.notFull.waiting() && p.claimable(w, p.countLent()+1) {
+	if p.head.notFull.waiting() && p.hasRoom(w, p.countLent()+1) {
 		p.head.notFull.signal(1) // the baton, as in claimed
 	}
 	return l, nil
@@ -145,7 +145,7 @@ func (r *Ring) clearLent(i uint32) {
 	r.head.lent[bit/64%uint32(len(r.head.lent))].And(^(uint64(1) << (bit % 64)))
 }
 
-// countLent returns how many loans there are.
+// countLent returns how many places are spoken for by slots of loans.
 func (r *Ring) countLent() uint32 {
 	if r.loans <= 64 {
 		return uint32(bits.OnesCount64(r.head.lent[0].Load()))
@@ -368,19 +368,13 @@ func (p *Port) open() error {
 }
 
 // publishLate puts a message into the loan's own slot. It is not delivered until
-// consumers come to position at, and then in the order of tickets.
+// consumers come to position at.
 func (p *Port) publishLate(l Loan, m content, at uint64) error {
 	if !p.regainSlot(&l) {
 		return fs.ErrClosed
 	}
-	s := p.slots.At(l.index)
 	p.fill(l.index, m)
-	s.after.Store(at)
-	s.ticket.Store(uint32(p.head.late.Load() >> 32))
-	p.clearLent(l.index)
-	p.sync.Release()
-	s.word.Store(word(lapOf(l.word), late, 0, 0)) // commit; pairs with: ring.slot.late (firstLate)
-	p.bumpLate()
-	p.head.notFull.signal(1) // a place may have become free that was spoken for
+	p.slots.At(l.index).after.Store(at)
+	p.publishAside(l.index, l.word)
 	return nil
 }

@@ -83,9 +83,10 @@ func TestPublishLate(t *testing.T) {
 	if c.Len() != 3 {
 		t.Fatal("Len", c.Len())
 	}
-	mustGet(t, c, "0", "1")
+	mustGet(t, c, "0", "1", "2")
+	wantError(t, p.TryPut([]byte("no")), ring.ErrFull)
+	mustGet(t, c, "c")
 	wantError(t, p.TryPut([]byte("later")), nil)
-	mustGet(t, c, "2", "c")
 	m, err := c.TryReceive()
 	if err != nil || string(c.Bytes(m)) != "a" || m.Attempt() != 1 {
 		t.Fatal(m, err)

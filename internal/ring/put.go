@@ -6,8 +6,9 @@ import (
 	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
-// Claim is a slot of the ring that this process writes. Everybody waits for it,
-// so nothing but a copy may happen between Claim and Publish.
+// Claim is a slot of the ring that this process writes (or one aside: see
+// aside.go). Everybody waits for it, so nothing but a copy may happen between
+// Claim and Publish.
 type Claim struct {
 	Index uint32
 	word  uint64 // of the slot
@@ -58,6 +59,10 @@ func (p *Port) Publish(c Claim, length int) {
 }
 
 func (p *Port) publish(c Claim) {
+	if c.Index >= p.n {
+		p.publishAside(c.Index, c.word)
+		return
+	}
 	p.sync.Release()
 	p.slots.At(c.Index).word.Store(word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (tryTake)
 	if p.head.notEmpty.waiting() {
@@ -88,7 +93,7 @@ func (p *Port) tryClaim() (Claim, error) {
 		p.claimed(p.next(w))
 	} else {
 		var err error
-		if c, _, err = p.walkClaim(w, lent+1); err != nil {
+		if c, err = p.claimSlow(w, lent); err != nil {
 			return Claim{}, err
 		}
 	}
@@ -199,6 +204,10 @@ func (r *Ring) claimable(w uint64, places uint32) bool {
 
 // unclaim gives back a claimed slot that nothing was put into.
 func (p *Port) unclaim(c Claim) {
+	if c.Index >= p.n {
+		p.vacate(Loan{index: c.Index, word: c.word})
+		return
+	}
 	p.slots.At(c.Index).word.Store(nextFree(c.word))
 	p.released()
 }

@@ -23,6 +23,7 @@ func (r *Ring) Repair(d object.Dead) {
 	if anyLate {
 		r.head.late.Add(lateUnit)
 	}
+	r.punch()
 	// A waiter that was woken and died has taken the wake-up with it.
 	for _, e := range []*event{&r.head.notEmpty, &r.head.notFull, &r.head.space, &r.head.idle} {
 		e.wakeAll()
@@ -60,10 +61,23 @@ func (r *Ring) repairSlot(i uint32, d object.Dead) bool {
 			if b := s.block; b == 0 || r.stillQueued(b-1, i) {
 				y = word(lapOf(x), late, triesOf(x), 0)
 			}
+			if i >= r.n {
+				r.countAgain(i, y)
+			}
 		}
 		s.word.CompareAndSwap(x, y) // lost only to a producer that renews the lap
 	}
 	return false
+}
+
+// countAgain makes the bit of a slot of a loan what it is when its word becomes y:
+// the dead participant may have cleared it already.
+func (r *Ring) countAgain(i uint32, y uint64) {
+	if stateOf(y) == late {
+		r.setLent(i)
+	} else {
+		r.clearLent(i)
+	}
 }
 
 // stillQueued reports whether block b is still that of the message in slot i: if
