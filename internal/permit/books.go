@@ -138,10 +138,10 @@ func (c *Core) settle(t tally) (tally, bool, error) {
 	if !e.pending(t) {
 		return t, true, nil
 	}
+	if !c.unchanged(t) {
+		return t, false, nil // booked; and the entry may be one so much later that its number comes around again
+	}
 	if held := e.held() - t.change(); held < 0 || held > c.limit {
-		if !c.unchanged(t) {
-			return t, false, nil
-		}
 		return t, false, c.wrongEntry(slot, held, c.limit)
 	}
 	// Losing means that another booked it: nothing else changes this entry while

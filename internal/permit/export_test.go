@@ -20,6 +20,13 @@ func (c *Core) SetNumbers(n uint32) {
 	}
 }
 
+// SettleLate settles a sealed change of slot that was seen when it had the number
+// n, but was booked since: as does a process that was stopped in between.
+func (c *Core) SettleLate(change int64, slot, n uint32) error {
+	_, _, err := c.settle(newTally(0, change, slot, n) | sealedBit)
+	return err
+}
+
 // Asleep reports whether somebody sleeps, or is about to, or was just woken.
 func (c *Core) Asleep() bool { return c.head.bell.Load()&bellBits != quiet }
 

@@ -300,3 +300,20 @@ func TestNoAllocations(t *testing.T) {
 		w.check(700)
 	}
 }
+
+// TestSettleTooLate has a process that was stopped in the middle of settling a
+// change go on when the change was booked long ago and its slot is about to use
+// the same number again.
+func TestSettleTooLate(t *testing.T) {
+	w := newWorld(t, permit.Bounded, 3, 2)
+	w.core.SetNumbers(6)
+	a, b := w.join(1), w.join(2)
+	mustAcquire(t, b, 1)
+	if err := w.core.SettleLate(-2, 1, 7); err != nil {
+		t.Error(err)
+	}
+	if n := a.Held(); n != 0 {
+		t.Errorf("%d permits come from nowhere", n)
+	}
+	w.check(2)
+}
