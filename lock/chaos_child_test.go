@@ -59,7 +59,7 @@ func newChaos(a chaosArgs) *chaos {
 
 // meddles does everything at random until it is killed.
 var meddles = process.Func("lock-meddles", func(ctx context.Context, a chaosArgs) error {
-	withoutSlice()
+	defer withoutSlice()()
 	c := newChaos(a)
 	var wg sync.WaitGroup
 	errs := make([]error, chaosGoroutines)

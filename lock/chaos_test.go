@@ -32,7 +32,7 @@ func chaosTime(t *testing.T) time.Duration {
 	if testing.Short() || race.Enabled {
 		return 2 * time.Second
 	}
-	return 6 * time.Second
+	return 4 * time.Second
 }
 
 // TestChaos has processes use mutexes of both policies, an array's own one and a

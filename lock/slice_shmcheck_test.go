@@ -4,5 +4,6 @@ package lock_test
 
 import "github.com/shoal-ipc/shoal/internal/wait"
 
-// withoutSlice makes a lost wake-up of this process a hang and not a delay.
-func withoutSlice() { wait.WithoutSlice() }
+// withoutSlice makes a lost wake-up of this process a hang and not a delay, until
+// restore is called.
+func withoutSlice() (restore func()) { return wait.WithoutSlice() }

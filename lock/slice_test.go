@@ -2,4 +2,4 @@
 
 package lock_test
 
-func withoutSlice() {}
+func withoutSlice() (restore func()) { return func() {} }
