@@ -145,15 +145,21 @@ func (a *attachment) end(m *object.Mapping) error {
 	opened.ended.Add(1)
 	runtime.AddCleanup(m, func(a *attachment) { go a.retire() }, a)
 	defer opened.collect()
-	defer object.Unpin(m)
 	if a.slot == 0 {
+		object.Unpin(m)
 		return nil
 	}
 	a.stopWatch()
 	a.leaveObjects()
 	a.participants[a.slot-1].left.Store(1)
 	bump(&a.header.control)
-	return a.endLifetime(m)
+	err := a.endLifetime(m)
+	crowded := a.crowded()
+	object.Unpin(m)
+	if crowded {
+		go runtime.GC() // so that the slot is free before others miss it
+	}
+	return err
 }
 
 // leaveObjects gives back what this process holds of the objects that it has open.

@@ -62,6 +62,28 @@ func (k *keeper) audit() {
 	}
 }
 
+// crowded reports whether few slots are free.
+func (k *keeper) crowded() bool {
+	taken := int64(0)
+	for s := uint32(1); s <= k.highest(); s++ {
+		if k.taken(s) {
+			taken++
+		}
+	}
+	return taken > k.geo.slots*3/4
+}
+
+// leaving reports whether a slot will be free soon: its process has closed the
+// segment, or is about to end.
+func (k *keeper) leaving() bool {
+	for s := uint32(1); s <= k.highest(); s++ {
+		if k.dead(s) || k.taken(s) && k.participants[s-1].left.Load() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // hasLiveUsers reports whether a live process has the segment open.
 func (k *keeper) hasLiveUsers() bool {
 	for s := uint32(1); s <= k.highest(); s++ {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -40,6 +42,34 @@ type child struct {
 
 func start(tb testing.TB, name string, args ...string) *child {
 	tb.Helper()
+	return startAs(tb, os.Geteuid(), name, args...)
+}
+
+// startAs starts a child of another user, which only root can.
+func startAs(tb testing.TB, user int, name string, args ...string) *child {
+	tb.Helper()
+	c := prepare(tb, name, args...)
+	if user != os.Geteuid() {
+		public := filepath.Join(publicDir(tb), "test")
+		data, err := os.ReadFile(c.cmd.Path)
+		if err == nil {
+			err = os.WriteFile(public, data, 0o755)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.cmd.Path = public
+		c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
+	}
+	if err := c.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// prepare makes a child that is not yet started.
+func prepare(tb testing.TB, name string, args ...string) *child {
+	tb.Helper()
 	if children[name] == nil {
 		tb.Fatalf("no child %q", name)
 	}
@@ -58,10 +88,12 @@ func start(tb testing.TB, name string, args ...string) *child {
 		tb.Fatal(err)
 	}
 	c.out = bufio.NewReader(out)
-	if err := c.cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
+	tb.Cleanup(func() {
+		if c.cmd.Process != nil {
+			_ = c.cmd.Process.Kill()
+			_ = c.cmd.Wait()
+		}
+	})
 	return c
 }
 

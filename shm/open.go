@@ -144,32 +144,45 @@ func checkOwner(info sys.FileInfo, opts *Options) error {
 	return nil
 }
 
-// attachFile maps the segment in f and makes this process a participant.
+// attachFile maps the segment in f and makes this process a participant. If
+// every slot is taken, but some of them only until a closed mapping is collected
+// or a dead process has ended, it waits a little.
 func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*attachment, error) {
 	back := newFileBacking(f)
-	fail := func(err error) (*attachment, error) {
-		return nil, errors.Join(err, back.unmap(), back.close())
-	}
 	registerForBarrier()
-	for try := 0; ; try++ {
-		if err := lockWith(ctx, back); err != nil {
-			return fail(err)
-		}
-		a, err := attachLocked(back, key, path)
-		if e := back.unlock(); err == nil && e != nil {
-			err = errors.Join(e, a.member.Release())
-		}
+	patient, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		a, err := attachOnce(ctx, back, key, path)
 		if err == nil {
 			return a, nil
 		}
-		// Slots may be those of uses that this process has closed.
-		if !errors.Is(err, ErrNoSpace) || try > 0 || !opened.drain(ctx) {
-			return fail(err)
+		if !errors.Is(err, errLeaving) {
+			return nil, errors.Join(err, back.close())
 		}
-		if err := back.unmap(); err != nil {
-			return fail(err)
+		if opened.drain(patient, pause) != nil {
+			space, _ := errors.AsType[*SpaceError](err)
+			return nil, errors.Join(space, back.close())
 		}
 	}
+}
+
+// errLeaving comes with a *SpaceError if there will soon be a slot.
+var errLeaving = errors.New("a slot is about to be free")
+
+// attachOnce is one attempt; after an error nothing is mapped.
+func attachOnce(ctx context.Context, back *fileBacking, key fileKey, path string) (*attachment, error) {
+	if err := lockWith(ctx, back); err != nil {
+		return nil, err
+	}
+	a, err := attachLocked(back, key, path)
+	if e := back.unlock(); err == nil && e != nil {
+		err = errors.Join(e, a.member.Release())
+	}
+	if err != nil {
+		return nil, errors.Join(err, back.unmap())
+	}
+	return a, nil
 }
 
 // registerForBarrier lets repairers make sure that no thread of this process
@@ -202,7 +215,11 @@ func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, err
 	k.repairDead()
 	a := newAttachment(k, key, fix)
 	a.spec.Size = v.size()
-	return a, a.join()
+	err = a.join()
+	if errors.Is(err, ErrNoSpace) && k.leaving() {
+		err = errors.Join(err, errLeaving)
+	}
+	return a, err
 }
 
 // again is errAgain, unless the name could not be removed.

@@ -121,24 +121,16 @@ func (r *registry) all() []*attachment {
 // which alone knows when no operation is inside them any more, before it is called.
 const maxEnded = 8
 
-// drainPatience bounds how long drain waits.
+// drainPatience is how long an opener waits for a slot that is about to be free.
 const drainPatience = 500 * time.Millisecond
 
-// drain waits until the closed attachments of this process have given their
-// slots back, and reports whether there were any.
-func (r *registry) drain(ctx context.Context) bool {
-	if r.ended.Load() == 0 {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, drainPatience)
-	defer cancel()
-	for pause := firstPause; r.ended.Load() > 0; pause = min(2*pause, lastPause) {
+// drain lets the closed attachments of this process give their slots back, and
+// waits for d.
+func (r *registry) drain(ctx context.Context, d time.Duration) error {
+	if r.ended.Load() > 0 {
 		runtime.GC()
-		if rest(ctx, pause) != nil {
-			break
-		}
 	}
-	return true
+	return rest(ctx, d)
 }
 
 // collect lets go of closed attachments when there are too many.

@@ -248,3 +248,29 @@ func TestStoppedIsAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+var childClosesAndStays = registerChild("closes and stays", func(args []string) {
+	seg, err := shm.Open(context.Background(), "s", &shm.Options{Dir: args[0]})
+	if err == nil {
+		err = seg.Close()
+	}
+	say(err)
+	hear()
+})
+
+// TestClosedSlotsComeBack: processes that have closed a segment, and go on
+// without making garbage, do not keep others out.
+func TestClosedSlotsComeBack(t *testing.T) {
+	opts := &shm.Options{Dir: t.TempDir()}
+	seg, err := shm.Create(context.Background(), "s", shm.Spec{Participants: 2}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	for range 5 {
+		if s := start(t, childClosesAndStays, opts.Dir).line(); s != "<nil>" {
+			t.Fatal(s)
+		}
+	}
+	check(t, seg)
+}

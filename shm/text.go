@@ -135,12 +135,8 @@ func (r *registry) openText(ctx context.Context, t segmentText) (*Segment, error
 // FromFile opens the segment that f, from Segment.File or a service manager,
 // refers to. f stays the caller's and may be closed afterwards. It waits as Open does.
 func FromFile(ctx context.Context, f *os.File, opts *Options) (*Segment, error) {
-	// Opening anew what is no file may wait, or do who knows what.
-	if err := checkRegular(f); err != nil {
-		return nil, opError("open", f.Name(), err)
-	}
 	for {
-		own, err := reopen(f, opts)
+		own, err := reopen(ctx, f, opts)
 		if err != nil {
 			return nil, opError("open", f.Name(), err)
 		}
@@ -152,7 +148,14 @@ func FromFile(ctx context.Context, f *os.File, opts *Options) (*Segment, error) 
 	}
 }
 
-func reopen(f *os.File, opts *Options) (*os.File, error) {
+func reopen(ctx context.Context, f *os.File, opts *Options) (*os.File, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// Opening anew what is no file may wait, or do who knows what.
+	if err := checkRegular(f); err != nil {
+		return nil, err
+	}
 	if opts != nil && opts.ReadOnly {
 		return sys.ReopenReadOnly(f)
 	}
