@@ -121,7 +121,7 @@ func TestExchange(t *testing.T) {
 	forEachBacking(t, func(t *testing.T, seg *shm.Segment) {
 		small := queue.Spec{Cap: 8}
 		long := bytes.Repeat([]byte("0123456789"), 5000)
-		exchange(t, seg, small, 0, 1, -1<<60)
+		exchange[int64](t, seg, small, 0, 1, -1<<60)
 		exchange(t, seg, small, point{1, 2, true, [5]byte{1, 2}}, point{})
 		exchange(t, seg, small, struct{}{})
 		exchange(t, seg, small, [300]uint16{7, 9}, [300]uint16{})
