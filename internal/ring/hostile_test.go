@@ -140,7 +140,7 @@ func TestScribbled(t *testing.T) {
 	n := int(b.mem.Len() / 8)
 	values := []uint64{0, 1, ^uint64(0), 1 << 63, 1 << 24, 0xfff, 7 << 20, 4<<20 | 2, 5 << 20, 2 << 60, 3<<60 | 1<<40, 4 << 60}
 	step := 1
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		step = 7
 	}
 	for at := 0; at < n; at += step {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/internal/ring"
 )
 
@@ -163,7 +164,7 @@ func FuzzOracle(f *testing.F) {
 // TestOracle does so with random scripts.
 func TestOracle(t *testing.T) {
 	scripts := 3000
-	if testing.Short() {
+	if testing.Short() || race.Enabled {
 		scripts = 300
 	}
 	for seed := range uint64(scripts) {
