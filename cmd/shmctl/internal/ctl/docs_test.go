@@ -22,13 +22,13 @@ func jsonNames(x reflect.Type, command string, names map[string]bool) {
 	case x.Kind() != reflect.Struct || x.PkgPath() != reflect.TypeFor[listing]().PkgPath():
 	case x == reflect.TypeFor[participant]() && command != "inspect":
 	default:
-		for i := range x.NumField() {
-			if !x.Field(i).IsExported() {
+		for field := range x.Fields() {
+			if !field.IsExported() {
 				continue
 			}
-			name, _, _ := strings.Cut(x.Field(i).Tag.Get("json"), ",")
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			names[name] = true
-			jsonNames(x.Field(i).Type, command, names)
+			jsonNames(field.Type, command, names)
 		}
 	}
 }
