@@ -237,7 +237,7 @@ func (v *view) gap(size, limit int64) (off, end int64, ok bool) {
 		}
 	}
 	for _, e := range taken {
-		consider(e.off)
+		consider(min(e.off, limit)) // an entry may say that it lies beyond what there is
 		at = max(at, mem.Align(e.end, extentAlign))
 	}
 	consider(limit)
