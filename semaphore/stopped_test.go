@@ -3,7 +3,9 @@ package semaphore_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +35,7 @@ func TestStoppedGatherer(t *testing.T) {
 			if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			eventually(t, "it stands still", func() bool { return stopped(t, c.cmd.Process.Pid) })
 			behind := make(chan error, 1)
 			go func() { behind <- s.Acquire(t.Context(), tt.n) }()
 			eventually(t, "another one waits", func() bool { return waits(t, s, os.Getpid()) })
@@ -45,6 +48,20 @@ func TestStoppedGatherer(t *testing.T) {
 			c.want(fmt.Sprintf("acquire %d <nil>", tt.n))
 		})
 	}
+}
+
+// stopped reports whether every thread of a process has stopped: the signal
+// takes a while to reach those that run.
+func stopped(t testing.TB, pid int) bool {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files) > 0 && !slices.ContainsFunc(files, func(file string) bool {
+		stat, err := os.ReadFile(file)
+		return err != nil || !strings.Contains(string(stat), ") T ")
+	})
 }
 
 // waits reports whether a goroutine of the process pid sleeps on s.
