@@ -3,6 +3,7 @@ package lock_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -75,7 +76,8 @@ type pandemonium struct {
 func (p *pandemonium) run() {
 	ctx, stop := context.WithCancel(p.Context())
 	defer stop()
-	seen := async(func() error { return p.count(ctx) })
+	deaths := p.seg.Deaths(ctx) // of those who die from now on
+	seen := async(func() error { return p.count(deaths) })
 	warden := async(func() error { return p.warden(ctx) })
 	for i := range p.children {
 		p.replace(i)
@@ -110,8 +112,8 @@ func (p *pandemonium) await(what string, ok func() bool) {
 }
 
 // count counts the deaths of which the segment tells.
-func (p *pandemonium) count(ctx context.Context) error {
-	for d, err := range p.seg.Deaths(ctx) {
+func (p *pandemonium) count(deaths iter.Seq2[shm.Death, error]) error {
+	for d, err := range deaths {
 		if err != nil {
 			return err
 		}

@@ -125,8 +125,9 @@ func TestOnlyDeathsAreDeaths(t *testing.T) {
 	seg := anonymous(t)
 	a := number(t, seg, "a")
 	deaths := make(chan shm.Death, 1)
+	told := seg.Deaths(t.Context()) // of those who die from now on
 	go func() {
-		for d, err := range seg.Deaths(t.Context()) {
+		for d, err := range told {
 			if err != nil {
 				return
 			}

@@ -120,10 +120,11 @@ func TestKilledWhileWaiting(t *testing.T) {
 	if err := v.Store(soon(t), alike(50)); err != nil {
 		t.Fatal(err)
 	}
+	deaths := seg.Deaths(soon(t)) // of those who die from now on
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for d, err := range seg.Deaths(soon(t)) {
+	for d, err := range deaths {
 		if err != nil {
 			t.Fatal(err)
 		}

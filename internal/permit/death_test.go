@@ -3,6 +3,7 @@ package permit_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/object"
@@ -95,19 +96,21 @@ func TestTwoDead(t *testing.T) {
 	}
 }
 
-func TestGathererDies(t *testing.T) {
+// TestGathererLeaves closes the segment under a goroutine that gathers. That a
+// gatherer dies is tried at each of its steps under shmcheck.
+func TestGathererLeaves(t *testing.T) {
 	for _, kind := range []int{permit.Bounded, permit.Signal} {
 		w := newWorld(t, kind, 600, 4)
 		holder, victim, next := w.join(1), w.join(2), w.join(3)
 		mustAcquire(t, holder, 600)
-		_ = acquiring(t.Context(), victim, 500) // its goroutine stands for a thread that is gone
+		left := acquiring(context.Background(), victim, 500)
 		until(t, "victim gathers", func() bool { return w.core.Gatherer() == 2 && w.core.Asleep() })
 		mustRelease(t, holder, 300)
 		until(t, "a part is taken", func() bool { return w.free() == 0 })
 		done := acquiring(context.Background(), next, 400)
 
-		victim.use.End() // its goroutine gives its part back by itself ...
-		w.repair(2)      // ... or repair does
+		w.close(victim)
+		wantErr(t, "Acquire", result(t, "Acquire of the one that leaves", left), fs.ErrClosed)
 		until(t, "the part is taken by the next", func() bool { return w.core.Gatherer() == 3 })
 		mustRelease(t, holder, 100)
 		if err := result(t, "Acquire", done); err != nil {
