@@ -97,8 +97,10 @@ func (s *Segment) heapKill() {
 	}
 }
 
-// awaitRepair waits until the participants with that process id are gone from
-// every segment that this process has open.
+// awaitRepair waits until the participants with that process id, of this
+// process's pid namespace, are gone from every segment that this process has
+// open, and so are all whose process has ended: one of another namespace has a
+// number there that nobody here knows, and that others here may bear.
 func awaitRepair(ctx context.Context, pid int) error {
 	for _, a := range opened.all() {
 		if err := a.awaitRepair(ctx, pid); err != nil {
@@ -122,9 +124,14 @@ func (a *attachment) awaitRepair(ctx context.Context, pid int) error {
 	return nil
 }
 
+// hasProcess reports whether a participant is that process, or is dead.
 func (a *attachment) hasProcess(pid int) bool {
 	for s := uint32(1); s <= a.highest(); s++ {
-		if a.taken(s) && int(a.participants[s-1].pid.Load()) == pid {
+		if !a.taken(s) {
+			continue
+		}
+		p := &a.participants[s-1]
+		if a.dead(s) || int(p.pid.Load()) == pid && p.namespace.Load() == self().namespace || a.exited(s) {
 			return true
 		}
 	}

@@ -121,6 +121,17 @@ func (a *attachment) most() urgency {
 	return need
 }
 
+// unbegun reports whether a participant is dead whom nobody can begin to repair,
+// because no barrier reaches its process: then everybody waits for its end.
+func (a *attachment) unbegun() bool {
+	for s := uint32(1); s <= a.highest(); s++ {
+		if a.dead(s) && a.participants[s-1].phase.Load() == 0 && !a.fenced(s) {
+			return true
+		}
+	}
+	return false
+}
+
 // lookPatience is the longest time between two looks of one Look. After it the
 // guardian takes over, which sleeps on the words of others meanwhile.
 const lookPatience = 800 * time.Microsecond
@@ -133,8 +144,11 @@ const lookPatience = 800 * time.Microsecond
 func (a *attachment) repairMarked() urgency {
 	for pause := firstPause; ; pause = longer(pause) {
 		need := a.most()
-		if need == nothing {
+		switch {
+		case need == nothing:
 			a.duty = fresh
+		case a.unbegun():
+			a.duty = exiting
 		}
 		if need < a.duty {
 			return nothing

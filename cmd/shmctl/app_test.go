@@ -37,7 +37,14 @@ type app struct {
 // start starts an application that opens, or creates, the segment "orders" in dir.
 func start(t *testing.T, dir, lifetime string) *app {
 	t.Helper()
+	return startAs(t, dir, lifetime, nil)
+}
+
+// startAs starts an application in the namespaces that attr says.
+func startAs(t *testing.T, dir, lifetime string, attr *syscall.SysProcAttr) *app {
+	t.Helper()
 	a := &app{t: t, cmd: exec.Command(os.Args[0])}
+	a.cmd.SysProcAttr = attr
 	a.cmd.Env = environ("app", dir)
 	a.cmd.Stderr = os.Stderr
 	var err error
