@@ -10,71 +10,11 @@ import (
 	"github.com/shoal-ipc/shoal/internal/mem"
 )
 
-// TestSchedulesOfStoreAndLoad tries every order, with a few switches, of the
-// steps of one writer that stores twice and one reader.
-func TestSchedulesOfStoreAndLoad(t *testing.T) {
-	n := explore.All(explore.Limits{Switches: 3}, func() explore.Play {
-		w := newWorld(t, cell.Kind(), 16)
-		writer, reader := w.value(1), w.value(3)
-		var x pair
-		return explore.Play{
-			Actors: []func(){
-				func() { store(t, writer, 1); store(t, writer, 2) },
-				func() { cell.Load(reader, &x) },
-			},
-			Verify: func([]int) {
-				if x[0] != x[1] || x[0] > 2 {
-					t.Errorf("torn: %v", x)
-				}
-				w.check()
-			},
-		}
-	})
-	t.Logf("%d schedules", n)
-}
-
 func store(t *testing.T, v *cell.Value, n uint64) {
 	t.Helper()
 	if err := cell.Store(t.Context(), v, &pair{n, n}); err != nil {
 		t.Error(err)
 	}
-}
-
-// TestSchedulesOfADeadWriter adds the death of the writer at every step, and of
-// nobody else; its heir repairs while the reader goes on.
-func TestSchedulesOfADeadWriter(t *testing.T) {
-	n := explore.All(explore.Limits{Switches: 2, Kills: 1}, func() explore.Play {
-		w := newWorld(t, cell.Kind(), 16)
-		store(t, w.value(1), 1)
-		writer, reader, next := w.value(2), w.value(3), w.value(4)
-		var seen pair
-		return explore.Play{
-			Actors: []func(){
-				func() { store(t, writer, 2) },
-				func() { cell.Load(reader, &seen) },
-			},
-			Heir: func() { w.die(2) },
-			Verify: func(dead []int) {
-				readerDied := len(dead) > 0 && dead[0] == 1
-				if !readerDied && (seen[0] != seen[1] || seen[0] < 1 || seen[0] > 2) {
-					t.Errorf("the reader saw %v", seen)
-				}
-				var x pair
-				if cell.Load(next, &x); x[0] != x[1] || x[0] < 1 || x[0] > 2 {
-					t.Errorf("survivors see %v", x)
-				}
-				if readerDied && x[0] != 2 {
-					t.Errorf("the store was lost: %v", x)
-				}
-				store(t, next, 9)
-				if cell.Load(reader, &x); x != (pair{9, 9}) {
-					t.Errorf("the next store left %v", x)
-				}
-				w.check()
-			},
-		}
-	})
-	t.Logf("%d schedules", n)
 }
 
 // TestWriterDiesWithWaiters kills a writer at each step while another process

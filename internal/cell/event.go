@@ -54,9 +54,9 @@ func Notify(e *satomic.Uint32) {
 	}
 }
 
-// repairEvent wakes everybody whom a dead participant may have left asleep. It
+// RepairEvent wakes everybody whom a dead participant may have left asleep. It
 // may be run any number of times.
-func repairEvent(e *satomic.Uint32) {
+func RepairEvent(e *satomic.Uint32) {
 	if e.Load()&eventSticky != 0 {
 		e.Add(eventVersion)
 		wait.Wake(e, wait.All)

@@ -82,7 +82,7 @@ func AttachValue(r mem.Region, shape object.Shape) (*ValueCore, error) {
 // value and a copy that the next writer fills again.
 func (c *ValueCore) Repair(d object.Dead) {
 	robust.Repair(&c.header.lock, robust.Release, d)
-	repairEvent(&c.header.event)
+	RepairEvent(&c.header.event)
 }
 
 // Leave is object.Core's. Only goroutines inside of Store and Update hold the
@@ -130,7 +130,7 @@ func AttachAtomic(r mem.Region, shape object.Shape) (*AtomicCore, error) {
 }
 
 // Repair is object.Core's: whoever waits looks at the number again.
-func (c *AtomicCore) Repair(object.Dead) { repairEvent(&c.words.event) }
+func (c *AtomicCore) Repair(object.Dead) { RepairEvent(&c.words.event) }
 
 // Leave is object.Core's. Nobody holds anything.
 func (c *AtomicCore) Leave(uint32) {}

@@ -3,6 +3,6 @@
 // which the steps of several can follow each other. It works with the build tag
 // shmcheck only; without it the package is empty.
 //
-// A step is what lies between two calls of the hook of package satomic: one
-// operation on a shared word, or the way from one to the next.
+// A step is one operation on a shared word, or one call of the kernel to sleep or
+// to wake, with all that the code does until the next.
 package explore

@@ -5,7 +5,9 @@ package satomic
 // Checked says whether this build runs the hook.
 const Checked = false
 
-func step() {}
+func before() {}
+
+func after() {}
 
 // Step is where code that is no atomic, but that a test may want to stop at (a
 // copy into shared memory), names itself. It does nothing in this build.

@@ -11,56 +11,56 @@ type Uint32 struct{ v atomic.Uint32 }
 
 // Load returns the word.
 func (w *Uint32) Load() uint32 {
-	step()
+	before()
 	x := w.v.Load()
-	step()
+	after()
 	return x
 }
 
 // Store sets the word to x.
 func (w *Uint32) Store(x uint32) {
-	step()
+	before()
 	w.v.Store(x)
-	step()
+	after()
 }
 
 // CompareAndSwap sets the word to x if it is old, and reports whether it was.
 func (w *Uint32) CompareAndSwap(old, x uint32) bool {
-	step()
+	before()
 	ok := w.v.CompareAndSwap(old, x)
-	step()
+	after()
 	return ok
 }
 
 // Swap sets the word to x and returns what it was.
 func (w *Uint32) Swap(x uint32) uint32 {
-	step()
+	before()
 	old := w.v.Swap(x)
-	step()
+	after()
 	return old
 }
 
 // Add adds delta to the word and returns the sum.
 func (w *Uint32) Add(delta uint32) uint32 {
-	step()
+	before()
 	x := w.v.Add(delta)
-	step()
+	after()
 	return x
 }
 
 // And clears the bits of the word that are not in mask, and returns what it was.
 func (w *Uint32) And(mask uint32) uint32 {
-	step()
+	before()
 	old := w.v.And(mask)
-	step()
+	after()
 	return old
 }
 
 // Or sets the bits of mask in the word, and returns what it was.
 func (w *Uint32) Or(mask uint32) uint32 {
-	step()
+	before()
 	old := w.v.Or(mask)
-	step()
+	after()
 	return old
 }
 
@@ -69,55 +69,55 @@ type Uint64 struct{ v atomic.Uint64 }
 
 // Load returns the word.
 func (w *Uint64) Load() uint64 {
-	step()
+	before()
 	x := w.v.Load()
-	step()
+	after()
 	return x
 }
 
 // Store sets the word to x.
 func (w *Uint64) Store(x uint64) {
-	step()
+	before()
 	w.v.Store(x)
-	step()
+	after()
 }
 
 // CompareAndSwap sets the word to x if it is old, and reports whether it was.
 func (w *Uint64) CompareAndSwap(old, x uint64) bool {
-	step()
+	before()
 	ok := w.v.CompareAndSwap(old, x)
-	step()
+	after()
 	return ok
 }
 
 // Swap sets the word to x and returns what it was.
 func (w *Uint64) Swap(x uint64) uint64 {
-	step()
+	before()
 	old := w.v.Swap(x)
-	step()
+	after()
 	return old
 }
 
 // Add adds delta to the word and returns the sum.
 func (w *Uint64) Add(delta uint64) uint64 {
-	step()
+	before()
 	x := w.v.Add(delta)
-	step()
+	after()
 	return x
 }
 
 // And clears the bits of the word that are not in mask, and returns what it was.
 func (w *Uint64) And(mask uint64) uint64 {
-	step()
+	before()
 	old := w.v.And(mask)
-	step()
+	after()
 	return old
 }
 
 // Or sets the bits of mask in the word, and returns what it was.
 func (w *Uint64) Or(mask uint64) uint64 {
-	step()
+	before()
 	old := w.v.Or(mask)
-	step()
+	after()
 	return old
 }

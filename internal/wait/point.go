@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
-	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
 // Slice is the longest time that a sleeper stays in the kernel before it looks
@@ -88,8 +87,3 @@ func (p *Point) Leave() { <-p.gate }
 // Wake wakes up to n sleepers of the point's word, in every process, and
 // returns how many there were.
 func (p *Point) Wake(n int) int { return Wake(p.word, n) }
-
-// Wake wakes up to n sleepers on word, in every process, and returns how many
-// there were. The word must have been changed before (a waiter that has not yet
-// reached the kernel is otherwise missed).
-func Wake(word *satomic.Uint32, n int) int { return sys.FutexWake(satomic.Ptr(word), n) }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"io/fs"
 	"time"
-
-	"github.com/shoal-ipc/shoal/internal/satomic"
-	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
 // Sleep sleeps while the word is want, for at most limit. It returns nil
@@ -34,11 +31,7 @@ func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time
 	if seat := party.show(p.index); seat != nil {
 		defer seat.Store(0)
 	}
-	if limit >= Slice {
-		sys.FutexSleep(satomic.Ptr(p.word), want, p.bit)
-	} else {
-		sys.FutexWait(satomic.Ptr(p.word), want, limit)
-	}
+	p.sleep(want, limit)
 	if p.word.Load() != want {
 		return nil // whatever else has ended, this has not been in vain
 	}
@@ -55,9 +48,6 @@ func over(ctx context.Context, party *Party) error {
 	}
 	return nil
 }
-
-// poke wakes the sleeper for no reason.
-func (p *Point) poke() { sys.FutexRouse(satomic.Ptr(p.word), p.bit) }
 
 // interrupt ends the sleep that goes on, if any, after what ends it was made
 // visible. It may come late and end another one, which then looks again.
