@@ -1,0 +1,145 @@
+package cases
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/shoal-ipc/shoal/bench/internal/harness"
+)
+
+func sizeName(size int) string {
+	if size < 1024 {
+		return fmt.Sprintf("%dB", size)
+	}
+	if size < 1<<20 {
+		return fmt.Sprintf("%dKiB", size>>10)
+	}
+	return fmt.Sprintf("%dMiB", size>>20)
+}
+
+// streams are messages that go one way as fast as they can.
+func streams() []harness.Case {
+	return append(append(singles(), batches()...), many()...)
+}
+
+func singles() []harness.Case {
+	targets := map[int][]harness.Target{
+		8:     {{Rival: "c ring", Ratio: 0.5}},
+		64:    {{Rival: "c ring", Ratio: 0.7}, {Rival: "pipe", Ratio: 15}, {Rival: "unix", Ratio: 40}},
+		1024:  {{Rival: "c ring", Ratio: 0.8}},
+		65536: {{Rival: "c ring", Ratio: 0.8}},
+	}
+	var list []harness.Case
+	for _, size := range []int{8, 64, 1024, 65536} {
+		n := strconv.Itoa(size)
+		arg := "size=" + n
+		c := harness.Case{
+			Name: "spsc/" + sizeName(size), Unit: harness.Millions, Targets: targets[size],
+			Impls: []harness.Impl{
+				own("shoal", "shoal/stream", arg, "batch=1", "mode=spsc", "sides=2"),
+				native("c ring", "c/ring.c", "spsc", n, "1", "1", "1"),
+				own("pipe", "go/stream", arg, "by=pipe", "sides=2"),
+				own("unix", "go/stream", arg, "by=unix", "sides=2"),
+				own("unix bufio", "go/stream", arg, "by=unix", "buffered=yes", "sides=2"),
+				own("gob", "go/gob", arg, "by=unix", "sides=2"),
+			},
+		}
+		if size == 64 {
+			c.Impls = append(c.Impls, own("channel", "go/channel"))
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func batches() []harness.Case {
+	var list []harness.Case
+	for _, b := range []struct {
+		size, batch int
+		ratio       float64
+	}{{8, 64, 0.7}, {64, 16, 1}, {1024, 16, 0.9}} {
+		size, batch := strconv.Itoa(b.size), strconv.Itoa(b.batch)
+		list = append(list, harness.Case{
+			Name: fmt.Sprintf("spsc/%s×%d", sizeName(b.size), b.batch), Unit: harness.Millions,
+			Impls: []harness.Impl{
+				own("shoal", "shoal/stream", "size="+size, "batch="+batch, "mode=spsc", "sides=2"),
+				native("c ring", "c/ring.c", "spsc", size, batch, "1", "1"),
+				own("unix bufio", "go/stream", "size="+size, "by=unix", "buffered=yes", "sides=2"),
+			},
+			Targets: []harness.Target{{Rival: "c ring", Ratio: b.ratio}, {Rival: "unix bufio", Ratio: 3}},
+		})
+	}
+	return list
+}
+
+func many() []harness.Case {
+	var list []harness.Case
+	for _, m := range []struct {
+		each  int
+		ratio float64
+	}{{1, 0.6}, {2, 0.5}} {
+		n := strconv.Itoa(m.each)
+		list = append(list, harness.Case{
+			Name: fmt.Sprintf("mpmc/64B/%d+%d", m.each, m.each), Unit: harness.Millions,
+			Impls: []harness.Impl{
+				own("shoal", "shoal/stream", "size=64", "batch=1", "mode=mpmc", "sides="+strconv.Itoa(2*m.each)),
+				native("c vyukov", "c/ring.c", "mpmc", "64", "1", n, n),
+			},
+			Targets: []harness.Target{{Rival: "c vyukov", Ratio: m.ratio}},
+		})
+	}
+	return list
+}
+
+// roundTrips are messages that go there and back, one at a time.
+func roundTrips() []harness.Case {
+	var list []harness.Case
+	for _, size := range []int{64, 1024, 65536} {
+		n := strconv.Itoa(size)
+		arg := "size=" + n
+		c := harness.Case{
+			Name: "roundtrip/" + sizeName(size), Unit: harness.Nanoseconds,
+			Impls: []harness.Impl{
+				own("shoal", "shoal/roundtrip", arg, "rounds=20000", "sides=2"),
+				native("c ring", "c/ring.c", "rtt", n),
+				own("pipe", "go/roundtrip", arg, "by=pipe", "rounds=2000", "sides=2"),
+				own("unix", "go/roundtrip", arg, "by=unix", "rounds=2000", "sides=2"),
+				own("net/rpc", "go/rpc", arg, "by=unix", "rounds=2000", "sides=2"),
+			},
+		}
+		if size == 64 {
+			c.Targets = []harness.Target{{Rival: "c ring", Ratio: 1.3}, {Rival: "pipe", Ratio: 1.0 / 30}}
+		}
+		list = append(list, c)
+	}
+	for _, size := range []int{65536, 16 << 20} {
+		list = append(list, harness.Case{
+			Name: "inplace/" + sizeName(size), Unit: harness.Nanoseconds,
+			Impls: []harness.Impl{
+				own("shoal", "shoal/inplace", "size="+strconv.Itoa(size), "rounds=20000", "sides=2"),
+				own("shoal 64B", "shoal/inplace", "size=64", "rounds=20000", "sides=2"),
+			},
+			Targets: []harness.Target{{Rival: "shoal 64B", Ratio: 1.5}},
+		})
+	}
+	return list
+}
+
+func segments() []harness.Case {
+	return []harness.Case{
+		{
+			Name: "attach", Unit: harness.Nanoseconds, Alone: true,
+			Impls:   []harness.Impl{own("shoal", "shoal/attach", "sides=2"), alone("c shm_open", "c/small.c", "attach", "1048576")},
+			Targets: []harness.Target{{Rival: "c shm_open", Ratio: 3}},
+		},
+		{
+			Name: "create", Unit: harness.Nanoseconds, Alone: true,
+			Impls:   []harness.Impl{own("shoal", "shoal/create"), alone("c shm_open", "c/small.c", "create", "65536")},
+			Targets: []harness.Target{{Rival: "c shm_open", Ratio: 5}},
+		},
+		{
+			Name: "death", Unit: harness.Nanoseconds, Alone: true,
+			Impls: []harness.Impl{own("shoal", "shoal/death", "sides=2", "kills=30")},
+		},
+	}
+}

@@ -1,0 +1,206 @@
+// Package measure holds the programs that measure Shoal and what Go itself has:
+// each runs in a process of its own, with further processes for the other sides,
+// and prints one sample.
+package measure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shoal-ipc/shoal/bench/internal/harness"
+)
+
+// window is how long a throughput is measured.
+const window = 400 * time.Millisecond
+
+// Job measures. The process with side 0 returns the sample, that of the others
+// is ignored.
+type Job func(ctx context.Context, p *Place) (harness.Sample, error)
+
+// jobs returns all jobs by name.
+func jobs() map[string]Job {
+	all := map[string]Job{}
+	for _, group := range []map[string]Job{
+		queueJobs(), cellJobs(), lockJobs(), segmentJobs(), streamJobs(), goJobs(),
+	} {
+		maps.Copy(all, group)
+	}
+	return all
+}
+
+// Place is where a job runs, and with which arguments.
+type Place struct {
+	Side  int    // 0 for the process that measures
+	Sides int    // how many processes there are
+	Dir   string // a folder in memory that all sides see
+	CPUs  [2]int
+	Args  map[string]string
+
+	name     string
+	children []*exec.Cmd
+	ready    []io.Reader
+}
+
+// Int returns a numeric argument.
+func (p *Place) Int(name string) int {
+	n, err := strconv.Atoi(p.Args[name])
+	if err != nil {
+		panic(fmt.Errorf("argument %s: %w", name, err))
+	}
+	return n
+}
+
+// Main runs the job that args name, "job key=value …", and prints its sample.
+func Main(ctx context.Context, args []string) error {
+	p := &Place{Args: map[string]string{"sides": "1", "side": "0", "cpu0": "-1", "cpu1": "-1"}, name: args[0]}
+	for _, a := range args[1:] {
+		key, value, _ := strings.Cut(a, "=")
+		p.Args[key] = value
+	}
+	job, ok := jobs()[p.name]
+	if !ok {
+		return fmt.Errorf("no job %q; there are %v", p.name, slices.Sorted(maps.Keys(jobs())))
+	}
+	p.Side, p.Sides, p.Dir = p.Int("side"), p.Int("sides"), p.Args["dir"]
+	p.CPUs = [2]int{p.Int("cpu0"), p.Int("cpu1")}
+	if cpu := p.CPUs[p.Side%2]; cpu >= 0 {
+		if err := harness.PinProcess(cpu); err != nil {
+			return err
+		}
+	}
+	runtime.GOMAXPROCS(2) // a process that is bound to one processor starts with 1
+	if p.Side > 0 {
+		_, err := job(ctx, p)
+		return err
+	}
+	return p.lead(ctx, job)
+}
+
+func (p *Place) lead(ctx context.Context, job Job) error {
+	var err error
+	if p.Dir, err = os.MkdirTemp("/dev/shm", "bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(p.Dir)
+	sample, err := job(ctx, p)
+	for _, c := range p.children {
+		if werr := c.Wait(); err == nil && werr != nil {
+			err = fmt.Errorf("another side: %w", werr)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(sample)
+}
+
+// StartOthers starts the processes of the other sides, which run the same job,
+// and waits until each has called Ready. Files are passed on from descriptor 3.
+func (p *Place) StartOthers(files ...*os.File) error {
+	for side := 1; side < p.Sides; side++ {
+		args := []string{"-measure", p.name}
+		for k, v := range p.Args {
+			if k != "side" && k != "dir" {
+				args = append(args, k+"="+v)
+			}
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		c := exec.Command(self, append(args, "side="+strconv.Itoa(side), "dir="+p.Dir)...)
+		c.Stderr, c.ExtraFiles = os.Stderr, files
+		out, err := c.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := c.Start(); err != nil {
+			return err
+		}
+		p.children, p.ready = append(p.children, c), append(p.ready, out)
+	}
+	for _, out := range p.ready {
+		var b [1]byte
+		if _, err := io.ReadFull(out, b[:]); err != nil {
+			return fmt.Errorf("another side does not get ready: %w", err)
+		}
+	}
+	return nil
+}
+
+// Ready tells side 0 that this side is about to begin.
+func (p *Place) Ready() { _, _ = os.Stdout.Write([]byte{'.'}) }
+
+// rate returns a sample of n operations a second, in millions.
+func rate(n int, d time.Duration) harness.Sample {
+	return harness.Sample{Value: float64(n) / d.Seconds() / 1e6}
+}
+
+// each returns a sample of the time that one of n operations took.
+func each(n int, d time.Duration) harness.Sample {
+	return harness.Sample{Value: float64(d.Nanoseconds()) / float64(n)}
+}
+
+// repeated times n calls of f, after some to warm up, and counts what they
+// allocate. f does k operations.
+func repeated(n, k int, f func()) harness.Sample {
+	for range n/20 + 1 {
+		f()
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	for range n {
+		f()
+	}
+	s := each(n*k, time.Since(start))
+	runtime.ReadMemStats(&after)
+	s.Allocs = float64(after.Mallocs-before.Mallocs) / float64(n*k)
+	if s.Allocs < 0.001 {
+		s.Allocs = 0 // the runtime's own
+	}
+	return s
+}
+
+// roundTrips measures round trips: their mean without a clock between them, then
+// percentiles of single ones.
+func roundTrips(rounds int, trip func() error) (harness.Sample, error) {
+	for range rounds / 10 {
+		if err := trip(); err != nil {
+			return harness.Sample{}, err
+		}
+	}
+	start := time.Now()
+	for range rounds {
+		if err := trip(); err != nil {
+			return harness.Sample{}, err
+		}
+	}
+	s := each(rounds, time.Since(start))
+	times := make([]time.Duration, rounds)
+	for i := range times {
+		start := time.Now()
+		if err := trip(); err != nil {
+			return harness.Sample{}, err
+		}
+		times[i] = time.Since(start)
+	}
+	slices.Sort(times)
+	at := func(per1000 int) float64 { return float64(times[rounds*per1000/1000].Nanoseconds()) }
+	s.P50, s.P99, s.P999 = at(500), at(990), at(999)
+	return s, nil
+}
+
+// tripsOf returns how many round trips roundTrips makes in all.
+func tripsOf(rounds int) int { return rounds/10 + 2*rounds }
