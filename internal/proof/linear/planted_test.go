@@ -1,0 +1,297 @@
+//go:build linux
+
+package linear
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/shoal-ipc/shoal/lock"
+	"github.com/shoal-ipc/shoal/queue"
+	"github.com/shoal-ipc/shoal/semaphore"
+	"github.com/shoal-ipc/shoal/shm"
+)
+
+// The faults that the proof must find.
+
+// at makes a call between two times, by lane and process p.
+func at(p int, from, to int64, op, code uint32, in, out [2]uint64) call {
+	return call{op: op, code: code, in: in, out: out, begin: from, end: to, lane: p, proc: p}
+}
+
+// killed makes a call that did not return before the repair, at time to.
+func killed(p int, from, to int64, op uint32, in [2]uint64) call {
+	c := at(p, from, to, op, done, in, [2]uint64{})
+	c.pending = true
+	return c
+}
+
+type numbers = [2]uint64
+
+// TestProofLinearHistories has histories that must be refused, each beside one
+// that differs little and is right.
+func TestProofLinearHistories(t *testing.T) {
+	first := []death{{proc: 0, from: 15, to: 30}}
+	rows := []struct {
+		name    string
+		kind    kind
+		variant int
+		right   bool
+		calls   []call
+		deaths  []death
+	}{
+		{"a message", queueKind(), 1, true, []call{
+			at(0, 1, 2, put, done, numbers{7}, numbers{}),
+			at(1, 3, 4, tryGet, done, numbers{}, numbers{7}),
+		}, nil},
+		{"a message is lost", queueKind(), 1, false, []call{
+			at(0, 1, 2, put, done, numbers{7}, numbers{}),
+			at(1, 3, 4, tryGet, refused, numbers{}, numbers{}),
+		}, nil},
+		{"a message is delivered twice", queueKind(), 1, false, []call{
+			at(0, 1, 2, put, done, numbers{7}, numbers{}),
+			at(1, 3, 6, tryGet, done, numbers{}, numbers{7}),
+			at(2, 3, 6, get, done, numbers{}, numbers{7}),
+		}, nil},
+		{"a message from nowhere", queueKind(), 1, false, []call{
+			at(1, 3, 4, tryGet, done, numbers{}, numbers{0}),
+		}, nil},
+		{"a message overtakes", queueKind(), 1, false, []call{
+			at(0, 1, 2, put, done, numbers{7}, numbers{}),
+			at(0, 3, 4, put, done, numbers{8}, numbers{}),
+			at(1, 5, 6, get, done, numbers{}, numbers{8}),
+			at(1, 7, 8, get, done, numbers{}, numbers{7}),
+		}, nil},
+		{"one more than fits", queueKind(), 0, false, []call{
+			at(0, 1, 2, put, done, numbers{7}, numbers{}),
+			at(0, 3, 4, put, done, numbers{8}, numbers{}),
+		}, nil},
+		{"full with room", queueKind(), 1, false, []call{
+			at(0, 1, 2, put, done, numbers{7}, numbers{}),
+			at(0, 3, 4, tryPut, refused, numbers{8}, numbers{}),
+		}, nil},
+		{"a killed put was done", queueKind(), 1, true, []call{
+			killed(0, 10, 30, put, numbers{7}),
+			at(1, 31, 32, get, done, numbers{}, numbers{7}),
+		}, first},
+		{"a killed put was not done", queueKind(), 1, true, []call{
+			killed(0, 10, 30, put, numbers{7}),
+			at(1, 31, 32, tryGet, refused, numbers{}, numbers{}),
+		}, first},
+		{"a killed put is done after the repair", queueKind(), 1, false, []call{
+			killed(0, 10, 30, put, numbers{7}),
+			at(1, 31, 32, tryGet, refused, numbers{}, numbers{}),
+			at(1, 33, 34, get, done, numbers{}, numbers{7}),
+		}, first},
+		{"a delivery comes back first", queueKind(), 1, true, []call{
+			at(1, 1, 2, put, done, numbers{7}, numbers{}),
+			at(1, 3, 4, put, done, numbers{8}, numbers{}),
+			at(0, 5, 6, receive, done, numbers{}, numbers{7, 1}),
+			at(2, 31, 32, receive, done, numbers{}, numbers{7, 2}),
+			at(2, 33, 34, receive, done, numbers{}, numbers{8, 1}),
+		}, first},
+		{"a delivery comes back last", queueKind(), 1, false, []call{
+			at(1, 1, 2, put, done, numbers{7}, numbers{}),
+			at(1, 3, 4, put, done, numbers{8}, numbers{}),
+			at(0, 5, 6, receive, done, numbers{}, numbers{7, 1}),
+			at(2, 31, 32, receive, done, numbers{}, numbers{8, 1}),
+			at(2, 33, 34, receive, done, numbers{}, numbers{7, 2}),
+		}, first},
+		{"a delivery dies with its process", queueKind(), 1, false, []call{
+			at(1, 1, 2, put, done, numbers{7}, numbers{}),
+			at(0, 5, 6, receive, done, numbers{}, numbers{7, 1}),
+			at(2, 31, 32, tryGet, refused, numbers{}, numbers{}),
+		}, first},
+		{"a delivery comes back before the death", queueKind(), 1, false, []call{
+			at(1, 1, 2, put, done, numbers{7}, numbers{}),
+			at(0, 5, 6, receive, done, numbers{}, numbers{7, 1}),
+			at(2, 7, 8, receive, done, numbers{}, numbers{7, 2}),
+		}, first},
+		{"a stale read", valueKind(), 0, false, []call{
+			at(0, 1, 2, store, done, numbers{7}, numbers{}),
+			at(1, 3, 4, load, done, numbers{}, numbers{0}),
+		}, nil},
+		{"an old or a new read", valueKind(), 0, true, []call{
+			at(0, 1, 4, store, done, numbers{7}, numbers{}),
+			at(1, 2, 5, load, done, numbers{}, numbers{0}),
+			at(2, 2, 5, load, done, numbers{}, numbers{7}),
+		}, nil},
+		{"back in time", valueKind(), 0, false, []call{
+			at(0, 1, 9, store, done, numbers{7}, numbers{}),
+			at(1, 2, 3, load, done, numbers{}, numbers{7}),
+			at(2, 4, 5, load, done, numbers{}, numbers{0}),
+		}, nil},
+		{"a torn read", valueKind(), 0, false, []call{
+			at(1, 3, 4, load, torn, numbers{}, numbers{}),
+		}, nil},
+		{"a lost update", valueKind(), 0, false, []call{
+			at(0, 1, 4, update, done, numbers{7}, numbers{0}),
+			at(1, 1, 4, update, done, numbers{8}, numbers{0}),
+		}, nil},
+		{"a killed store appears, and goes", valueKind(), 0, false, []call{
+			killed(0, 10, 30, store, numbers{7}),
+			at(1, 31, 32, load, done, numbers{}, numbers{7}),
+			at(1, 33, 34, load, done, numbers{}, numbers{0}),
+		}, first},
+		{"a lost sum", atomicKind(), 0, false, []call{
+			at(0, 1, 4, add, done, numbers{1}, numbers{1}),
+			at(1, 1, 4, add, done, numbers{1}, numbers{1}),
+		}, nil},
+		{"two exchanges of one number", atomicKind(), 1, false, []call{
+			at(0, 1, 4, compare, done, numbers{0, 1}, numbers{1}),
+			at(1, 1, 4, compare, done, numbers{0, 2}, numbers{1}),
+		}, nil},
+		{"two holders", mutexKind(), releases, false, []call{
+			at(0, 1, 4, lockIt, done, numbers{}, numbers{}),
+			at(1, 5, 6, tryLock, done, numbers{}, numbers{}),
+		}, nil},
+		{"a free mutex is refused", mutexKind(), releases, false, []call{
+			at(1, 5, 6, tryLock, refused, numbers{}, numbers{}),
+		}, nil},
+		{"no poison", mutexKind(), poisons, false, []call{
+			at(0, 1, 4, lockIt, done, numbers{}, numbers{}),
+			at(1, 31, 32, tryLock, done, numbers{}, numbers{}),
+		}, first},
+		{"poison, and its end", mutexKind(), poisons, true, []call{
+			at(0, 1, 4, lockIt, done, numbers{}, numbers{}),
+			at(1, 31, 32, tryLock, poisoned, numbers{}, numbers{}),
+			at(1, 33, 34, recovers, done, numbers{}, numbers{}),
+			at(1, 35, 36, tryLock, done, numbers{}, numbers{}),
+		}, first},
+		{"poison where nobody died holding", mutexKind(), poisons, false, []call{
+			at(0, 1, 4, lockIt, done, numbers{}, numbers{}),
+			at(0, 5, 6, unlock, done, numbers{}, numbers{}),
+			at(1, 31, 32, tryLock, poisoned, numbers{}, numbers{}),
+		}, first},
+		{"taken from the living", mutexKind(), releases, false, []call{
+			at(0, 1, 4, lockIt, done, numbers{}, numbers{}),
+			at(1, 5, 14, lockIt, done, numbers{}, numbers{}),
+		}, first},
+		{"repaired twice", mutexKind(), repairs, false, []call{
+			at(0, 1, 4, lockIt, done, numbers{}, numbers{}),
+			at(1, 31, 32, lockIt, done, numbers{}, numbers{1}),
+			at(1, 33, 34, unlock, done, numbers{}, numbers{}),
+			at(1, 35, 36, lockIt, done, numbers{}, numbers{1}),
+		}, first},
+		{"more permits than there are", semaphoreKind(), 1, false, []call{
+			at(0, 1, 4, acquire, done, numbers{2}, numbers{}),
+			at(1, 5, 6, tryAcquire, done, numbers{2}, numbers{}),
+		}, nil},
+		{"permits die with their holder", semaphoreKind(), 1, false, []call{
+			at(0, 1, 4, acquire, done, numbers{2}, numbers{}),
+			at(1, 31, 32, available, done, numbers{}, numbers{1}),
+		}, first},
+		{"permits come back", semaphoreKind(), 1, true, []call{
+			at(0, 1, 4, acquire, done, numbers{2}, numbers{}),
+			killed(0, 10, 30, release, numbers{1}),
+			at(1, 31, 32, available, done, numbers{}, numbers{3}),
+		}, first},
+		{"permits are minted", semaphoreKind(), 1, false, []call{
+			at(0, 1, 4, acquire, done, numbers{2}, numbers{}),
+			killed(0, 10, 30, release, numbers{2}),
+			at(1, 31, 32, available, done, numbers{}, numbers{5}),
+		}, first},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			h := &history{variant: row.variant, calls: row.calls, deaths: row.deaths, lanes: 3}
+			want := porcupine.Illegal
+			if row.right {
+				want = porcupine.Ok
+			}
+			if got, _, _ := verdict(row.kind, h); got != want {
+				t.Errorf("it is %s, want %s\n%s", got, want, h)
+			}
+		})
+	}
+}
+
+// broken are kinds whose operations have a fault, which shows only when several
+// processes, or a death, meet.
+func broken() []kind {
+	stale, torn, lossy, double, lax, forgetful, generous := valueKind(), valueKind(), queueKind(), queueKind(), mutexKind(), mutexKind(), semaphoreKind()
+	stale.name, stale.variants = "stale value", 1
+	spoil(&stale, func(s subject) { s.(*valueSubject[small]).stale = true })
+	torn.name, torn.variants = "torn value", 1
+	spoil(&torn, func(s subject) { s.(*valueSubject[small]).halves = true })
+	lossy.name = "lossy queue"
+	spoil(&lossy, func(s subject) { s.(*queueSubject).fault = loses })
+	double.name = "doubling queue"
+	spoil(&double, func(s subject) { s.(*queueSubject).fault = doubles })
+	lax.name = "lax mutex"
+	spoil(&lax, func(s subject) { s.(*mutexSubject).lax = true })
+	forgetful.name = "forgetful mutex"
+	forgetful.create = func(ctx context.Context, seg *shm.Segment, name string, _ int) error {
+		_, err := lock.CreateMutex(ctx, seg, name, lock.Spec{OnDeath: lock.Release})
+		return err
+	}
+	generous.name = "generous semaphore"
+	generous.create = func(ctx context.Context, seg *shm.Segment, name string, variant int) error {
+		_, err := semaphore.Create(ctx, seg, name, semaphore.Spec{Permits: permits(variant) + 1})
+		return err
+	}
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous}
+}
+
+// spoil gives the children's subjects of k a fault.
+func spoil(k *kind, fault func(subject)) {
+	open := k.open
+	k.open = func(ctx context.Context, seg *shm.Segment, name string, variant int) (func(*lane) subject, error) {
+		f, err := open(ctx, seg, name, variant)
+		return func(l *lane) subject {
+			s := f(l)
+			if l.number > 0 { // not the leader
+				fault(s)
+			}
+			return s
+		}, err
+	}
+}
+
+// The faults of a queue.
+const (
+	loses   = iota + 1 // what it gets while nobody looks
+	doubles            // gives back what it has got
+)
+
+// spoiltGet gets with the fault.
+func (s *queueSubject) spoiltGet(f func() (small, error)) (small, error) {
+	switch {
+	case s.fault == loses && s.rand.IntN(4) == 0:
+		_, _ = s.q.TryGet()
+	case s.fault == doubles:
+		d, err := s.q.TryReceive()
+		if err != nil {
+			return small{}, queue.ErrEmpty
+		}
+		defer d.Nack()
+		return *d.Value(), nil
+	}
+	return f()
+}
+
+// TestProofLinearCatches has real processes work on broken objects.
+func TestProofLinearCatches(t *testing.T) {
+	for _, k := range broken() {
+		t.Run(strings.ReplaceAll(k.name, " ", "-"), func(t *testing.T) {
+			histories := 0
+			for end := time.Now().Add(watchdog); time.Now().Before(end); {
+				c := newCrew(t, k)
+				for i := range roundsOfCrew {
+					histories++
+					if result, _, _ := verdict(k, c.play(i%3)); result == porcupine.Illegal {
+						c.end()
+						t.Logf("found in history %d", histories)
+						return
+					}
+				}
+				c.end()
+			}
+			t.Errorf("not found in %d histories", histories)
+		})
+	}
+}
