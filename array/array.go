@@ -3,6 +3,7 @@ package array
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -168,7 +169,9 @@ func (a *Array[T]) Set(i int, x T) {
 		mem.StoreElem(&a.elems[i], x)
 	} else {
 		_ = &a.elems[i] // in range
-		a.must(a.parts.Store(int64(i), pack(x)))
+		if !a.open(a.parts.Store(int64(i), pack(x))) {
+			a.parts.Put(int64(i), pack(x))
+		}
 	}
 	a.unpin(m)
 }
@@ -186,11 +189,13 @@ func (a *Array[T]) CopyIn(at int, src []T) int {
 	if a.parts == nil {
 		mem.CopyElemsIn(dst, src)
 	} else {
-		a.must(a.parts.Lock())
+		locked := a.open(a.parts.Lock())
 		for i := range n {
 			a.parts.Put(int64(at+i), pack(src[i]))
 		}
-		a.parts.Unlock()
+		if locked {
+			a.parts.Unlock()
+		}
 	}
 	a.unpin(m)
 	return n
@@ -280,11 +285,14 @@ func (a *Array[T]) Mutex() *lock.Mutex {
 	return m
 }
 
-// must panics with an error of a call that has no error result.
-func (a *Array[T]) must(err error) {
-	if err != nil {
-		panic(handle.Err(&a.base, err))
+// open reports whether a lock is held, err being that of taking it. It panics if
+// that is because the segment was closed. A lock that others damaged, or whose
+// memory is lost, is no reason to: the store goes on without, and may be torn.
+func (a *Array[T]) open(err error) bool {
+	if errors.Is(err, fs.ErrClosed) && a.use.PinAnyway() == nil {
+		panic(err)
 	}
+	return err == nil
 }
 
 // pack returns the bytes of x, which has fewer than 8; the first is the lowest.
@@ -309,17 +317,18 @@ func (a *Array[T]) unpin(m *object.Mapping) {
 }
 
 // pin begins an operation: it returns nil if u was closed, or is nil as in a zero
-// handle.
+// handle. No operation here can tell of an error, so where the memory was lost
+// they go on with zeros.
 func pin(u *object.Use) *object.Mapping {
 	if u == nil {
 		return nil
 	}
-	return u.Pin()
+	return u.PinAnyway()
 }
 
 // unwritable says why nothing can be written.
 func unwritable(u *object.Use) error {
-	if u != nil && u.ReadOnly && !u.Closed() {
+	if u != nil && u.ReadOnly && u.PinAnyway() != nil {
 		return fmt.Errorf("array: segment is open read-only: %w", fs.ErrPermission)
 	}
 	return errClosed()

@@ -118,8 +118,9 @@ func (q *Queue[T]) normalize(x *T) {
 	}
 }
 
-// closed is the error of a handle whose segment is closed, or that never had one.
-func (q *Queue[T]) closed() error { return fs.ErrClosed }
+// closed is the error of a handle whose segment is closed, or lost, or that never
+// had one.
+func (q *Queue[T]) closed() error { return q.fail(fs.ErrClosed) }
 
 // throwAway consumes a message that is not one of a T of fixed layout.
 func (q *Queue[T]) throwAway(msg ring.Message) error {

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"io/fs"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
 	"github.com/shoal-ipc/shoal/internal/mem"
@@ -45,7 +44,7 @@ func (q *Queue[T]) PutFunc(ctx context.Context, build func(*T) error) error {
 		return err
 	}
 	if q.use.Closed() {
-		return fs.ErrClosed
+		return q.closed()
 	}
 	b.over, err = q.publish(ctx, p)
 	return q.fail(err)

@@ -177,11 +177,11 @@ func (q *Queue[T]) Len() int {
 // enter begins an operation, which exit ends.
 func (q *Queue[T]) enter() (*object.Mapping, error) {
 	if q.use == nil {
-		return nil, fs.ErrClosed
+		return nil, q.closed()
 	}
 	m := q.use.Pin()
 	if m == nil {
-		return nil, fs.ErrClosed
+		return nil, q.closed()
 	}
 	if q.use.ReadOnly {
 		return nil, errReadOnly

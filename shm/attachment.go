@@ -35,7 +35,9 @@ type attachment struct {
 	uses    map[*use]struct{}
 	objects map[int]openObject
 	watched []guardian.Word
-	kept    atomic.Bool // a View was handed out: the memory stays mapped for good
+	kept    atomic.Bool     // a View was handed out: the memory stays mapped for good
+	lost    *mem.Corruption // see lose
+	floor   atomic.Int64    // bytes that the file has had
 
 	// giving is held while what this process holds of objects is given back: an
 	// entry that it has let go of may be another object's at once.
@@ -83,7 +85,7 @@ const noObject = ^uint32(0) - 1
 func (a *attachment) open() (*use, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.mapping == nil {
+	if a.mapping == nil || a.lost != nil {
 		return nil, false
 	}
 	u := &use{Use: object.NewUse(a.mapping, a.slot, peers{a}), a: a}
@@ -145,7 +147,7 @@ func (a *attachment) end(m *object.Mapping) error {
 	opened.ended.Add(1)
 	runtime.AddCleanup(m, func(a *attachment) { go a.retire() }, a)
 	defer opened.collect()
-	if a.slot == 0 {
+	if a.slot == 0 || a.isLost() {
 		object.Unpin(m)
 		return nil
 	}
@@ -219,7 +221,10 @@ func (a *attachment) endLifetime(m *object.Mapping) error {
 // operations that overtook Close still took is given back, and the slot is free.
 func (a *attachment) retire() {
 	defer opened.ended.Add(-1)
-	for freed := a.slot == 0; !freed; {
+	if a.slot != 0 && a.isLost() {
+		_ = a.member.Release() // nobody can use the slot any more
+	}
+	for freed := a.slot == 0 || a.isLost(); !freed; {
 		_ = a.locked(context.Background(), func() error {
 			a.freeSlot()
 			freed = true

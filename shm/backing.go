@@ -29,6 +29,10 @@ type backing interface {
 	markGone(slot uint32, word *satomic.Uint32) error
 	// grow makes bytes from size from to size to usable.
 	grow(from, to int64) error
+	// onLoss has f called once memory turned out to be lost: see sys.NewGuard.
+	onLoss(f func())
+	// blank puts zeros into the place of what lies beyond size.
+	blank(size int64) error
 	// unmap ends the use of the memory. Nothing may touch it afterwards.
 	unmap() error
 	// close gives back everything else.
@@ -38,7 +42,11 @@ type backing interface {
 }
 
 // member is a slot word that this process owns.
-type member interface{ Release() error }
+type member interface {
+	Release() error
+	// Shrunk says that the file has only size bytes left.
+	Shrunk(size int64) error
+}
 
 var errTaken = errors.New("shm: participant slot is taken")
 
@@ -47,6 +55,8 @@ type fileBacking struct {
 	file *os.File // an open file description that nobody else has
 	lock *sys.FileLock
 	data []byte
+	// guard is nil if the file cannot become shorter.
+	guard *sys.Guard
 }
 
 func newFileBacking(f *os.File) *fileBacking {
@@ -97,8 +107,15 @@ func (b *fileBacking) mapBy(m mapper, length int64) (mem.Region, error) {
 		return mem.Region{}, err
 	}
 	b.data = data
+	if sys.Shrinkable(b.file) {
+		b.guard = sys.NewGuard(data)
+	}
 	return mem.FromBytes(data), nil
 }
+
+func (b *fileBacking) onLoss(f func()) { b.guard.OnHit(f) }
+
+func (b *fileBacking) blank(size int64) error { return sys.Blank(b.data, size) }
 
 // open maps the segment in the file, whose name is path, by m. It trusts
 // nothing that the file says before it is checked.
@@ -131,6 +148,7 @@ func (b *fileBacking) unmap() error {
 	}
 	data := b.data
 	b.data = nil
+	b.guard.End()
 	return sys.Unmap(data)
 }
 

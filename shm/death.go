@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -168,7 +169,7 @@ func (v *view) readDeath(n uint64) (Death, bool) {
 func (s *Segment) Deaths(ctx context.Context) iter.Seq2[Death, error] {
 	u, m := s.enter()
 	if m == nil {
-		return func(yield func(Death, error) bool) { yield(Death{}, fs.ErrClosed) }
+		return func(yield func(Death, error) bool) { yield(Death{}, u.gone()) }
 	}
 	next := u.a.header.deaths.Load() + 1
 	object.Unpin(m)
@@ -185,7 +186,7 @@ func (s *Segment) Deaths(ctx context.Context) iter.Seq2[Death, error] {
 func (u *use) nextDeath(ctx context.Context, next *uint64) (Death, error) {
 	m := u.Pin()
 	if m == nil {
-		return Death{}, fs.ErrClosed
+		return Death{}, u.gone()
 	}
 	defer object.Unpin(m)
 	h := u.a.header
@@ -207,6 +208,9 @@ func (u *use) nextDeath(ctx context.Context, next *uint64) (Death, error) {
 			}
 		}
 		if err := u.awaitDeath(ctx, seq); err != nil {
+			if errors.Is(err, fs.ErrClosed) {
+				err = u.gone()
+			}
 			return Death{}, err
 		}
 	}

@@ -48,6 +48,10 @@ func (b *heapBacking) markGone(uint32, *satomic.Uint32) error { return nil }
 
 func (b *heapBacking) grow(int64, int64) error { return nil }
 
+func (b *heapBacking) onLoss(func()) {}
+
+func (b *heapBacking) blank(int64) error { return nil }
+
 func (b *heapBacking) unmap() error { return nil }
 
 func (b *heapBacking) close() error { return nil }
@@ -58,6 +62,8 @@ type heapMember struct {
 	view *view
 	slot uint32
 }
+
+func (m *heapMember) Shrunk(int64) error { return nil }
 
 func (m *heapMember) Release() error {
 	m.view.participants[m.slot-1].word.Store(0)

@@ -3,7 +3,6 @@ package shm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -16,10 +15,16 @@ import (
 func (s *Segment) look(f func(a *attachment) error) error {
 	u, m := s.enter()
 	if m == nil {
-		return fs.ErrClosed
+		return u.gone()
 	}
 	defer object.Unpin(m)
-	return f(u.a)
+	if err := u.a.sound(); err != nil {
+		return err
+	}
+	if err := f(u.a); err != nil {
+		return err
+	}
+	return u.a.sound() // else it was nothing that was looked at
 }
 
 // Stat returns sizes and counters. It waits for no lock. After Close it is fs.ErrClosed.

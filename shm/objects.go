@@ -51,7 +51,7 @@ func (s *Segment) obtain(ctx context.Context, req object.Request, op string, f o
 	}
 	u, m := s.enter()
 	if m == nil {
-		return nil, nil, opError(op, req.Name, fs.ErrClosed)
+		return nil, nil, opError(op, req.Name, u.gone())
 	}
 	defer object.Unpin(m)
 	if u.ReadOnly {
@@ -63,9 +63,13 @@ func (s *Segment) obtain(ctx context.Context, req object.Request, op string, f o
 	if err := ctx.Err(); err != nil {
 		return nil, nil, opError(op, req.Name, err)
 	}
-	obj, err := f(u.a, ctx, req)
+	err := u.a.sound()
+	var obj *object.Object
+	if err == nil {
+		obj, err = f(u.a, ctx, req)
+	}
 	if err == nil && u.Closed() {
-		err = fs.ErrClosed
+		err = u.gone()
 	}
 	if err != nil {
 		return nil, nil, opError(op, req.Name, err)

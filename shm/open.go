@@ -251,7 +251,8 @@ func (a *attachment) begin(p *place) *Segment {
 		a.duty = exiting // it was this process that began
 	}
 	a.note(a.words(), need)
-	a.stopWatch = guardian.Watch(a)
+	a.stopWatch = guardian.Watch(watched{a})
+	a.beware()
 	return newSegment(u)
 }
 
@@ -271,5 +272,6 @@ func openReadOnly(f *os.File, info sys.FileInfo, path string) (*Segment, error) 
 	a := newAttachment(keeper{view: v, back: back, path: path}, fileKey{info.Dev, info.Ino}, fix)
 	a.spec.Size, a.spec.Mode = v.size(), info.Mode.Perm()
 	u, _ := a.open()
+	a.beware()
 	return newSegment(u), nil
 }

@@ -3,7 +3,6 @@ package shm
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 	"time"
@@ -20,7 +19,7 @@ func duplicate(f *os.File) (*os.File, error) { return sys.Duplicate(f) }
 func (s *Segment) Send(ctx context.Context, conn *net.UnixConn) error {
 	u, m := s.enter()
 	if m == nil {
-		return fs.ErrClosed
+		return u.gone()
 	}
 	defer object.Unpin(m)
 	text, err := s.MarshalText()

@@ -3,7 +3,6 @@ package shm
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"sync/atomic"
 
@@ -83,12 +82,12 @@ func (s *Segment) Remove(ctx context.Context, name string) error {
 func (s *Segment) writable() (*use, *object.Mapping, error) {
 	u, m := s.enter()
 	if m == nil {
-		return nil, nil, fs.ErrClosed
+		return nil, nil, u.gone()
 	}
 	if u.ReadOnly {
 		return nil, nil, errReadOnly
 	}
-	return u, m, nil
+	return u, m, u.a.sound()
 }
 
 // Name returns the name, also after Close. An anonymous segment has a made-up one.
@@ -112,7 +111,7 @@ func (s *Segment) Spec() Spec {
 func (s *Segment) File() (*os.File, error) {
 	u, m := s.enter()
 	if m == nil {
-		return nil, fs.ErrClosed
+		return nil, u.gone()
 	}
 	defer object.Unpin(m)
 	f := u.a.back.descriptor()

@@ -43,7 +43,7 @@ func parseText(text string) (segmentText, error) {
 func (s *Segment) MarshalText() ([]byte, error) {
 	u, m := s.enter()
 	if m == nil {
-		return nil, fs.ErrClosed
+		return nil, u.gone()
 	}
 	defer object.Unpin(m)
 	return []byte(textPrefix + hex.EncodeToString([]byte(u.a.ident)) + ":" + u.a.path), nil

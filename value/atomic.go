@@ -227,7 +227,7 @@ func (a *Atomic[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 	for m != nil {
 		if err := a.cell.Watcher.Await(ctx, a.use, changed); err != nil {
 			var none T
-			return none, wrapClosed(err)
+			return none, handle.Err(&a.base, wrapClosed(err))
 		}
 		x = mem.LoadNumber(a.cell.Number)
 		a.cell.Sync.Acquire()
@@ -241,7 +241,7 @@ func (a *Atomic[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 
 // unwritable says why nothing can be written.
 func (a *Atomic[T]) unwritable() error {
-	if a.use != nil && a.use.ReadOnly && !a.use.Closed() {
+	if a.use != nil && a.use.ReadOnly && a.use.PinAnyway() != nil {
 		return errReadOnly()
 	}
 	return errClosed()
@@ -254,10 +254,11 @@ func (a *Atomic[T]) unpin(m *object.Mapping) {
 }
 
 // pin begins an operation: it returns nil if u was closed, or is nil as in a zero
-// handle.
+// handle. Few operations here can tell of an error, so where the memory was lost
+// they go on with zeros; those that can ask Closed, or wait.
 func pin(u *object.Use) *object.Mapping {
 	if u == nil {
 		return nil
 	}
-	return u.Pin()
+	return u.PinAnyway()
 }

@@ -150,7 +150,7 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) error {
 func (v *Value[T]) writable(ctx context.Context) error {
 	switch err := ctx.Err(); {
 	case v.use == nil || v.use.Closed():
-		return errClosed()
+		return handle.Err(&v.base, errClosed())
 	case v.use.ReadOnly:
 		return errReadOnly()
 	default:
@@ -185,7 +185,7 @@ func (v *Value[T]) Watch(ctx context.Context) iter.Seq2[T, error] {
 		changed := func() bool { return true }
 		for m != nil {
 			if err := v.cell.Await(ctx, v.use, changed); err != nil {
-				yield(none, wrapClosed(err))
+				yield(none, handle.Err(&v.base, wrapClosed(err)))
 				return
 			}
 			var x T

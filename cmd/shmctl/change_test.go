@@ -179,7 +179,7 @@ func TestDoctor(t *testing.T) {
 	wantCode(t, o, 0)
 	wantText(t, o.out, dir, "robust list", "futex_waitv", "membarrier", "runs here", "free")
 	d := parse[diagnosis](t, look(t, dir, "doctor", "--json"))
-	if !d.Able || d.Folder.Dir != dir || d.Folder.Size <= 0 || d.Folder.Free <= 0 || d.Kernel == "" || len(d.Mechanisms) != 6 {
+	if !d.Able || d.Folder.Dir != dir || d.Folder.Size <= 0 || d.Folder.Free <= 0 || d.Kernel == "" || len(d.Mechanisms) != 7 {
 		t.Errorf("doctor --json: %+v", d)
 	}
 

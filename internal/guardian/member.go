@@ -99,6 +99,17 @@ func (m *Member) Release() error {
 	return m.err
 }
 
+// Shrunk says that the file has only size bytes left: if the word was beyond,
+// nobody can see it any more, and it must not be touched.
+func (m *Member) Shrunk(size int64) (err error) {
+	m.keeper.do(func() {
+		if m.word.Word() != nil {
+			err = m.word.Blank(size)
+		}
+	})
+	return err
+}
+
 // unclaim runs on the keeper's thread.
 func (m *Member) unclaim() {
 	if m.listed {

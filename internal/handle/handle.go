@@ -94,10 +94,14 @@ func ObjectOf(h *Handle) *object.Object { return h.object }
 func UseOf(h *Handle) *object.Use { return h.use }
 
 // Err translates the error of an algorithm on h's object into the one that the
-// public API documents: *mem.Corruption gets names and becomes *shm.CorruptError.
+// public API documents: *mem.Corruption gets names and becomes *shm.CorruptError,
+// and so does fs.ErrClosed if the memory was lost.
 func Err(h *Handle, err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, fs.ErrClosed) {
+		return lost(h, err)
 	}
 	c, ok := errors.AsType[*mem.Corruption](err) // allocates nothing, as errors.As would
 	if !ok {
@@ -109,4 +113,13 @@ func Err(h *Handle, err error) error {
 		e.Segment = h.seg.Name()
 	}
 	return e
+}
+
+// lost returns err, unless the segment only seems closed because its memory was lost.
+func lost(h *Handle, err error) error {
+	c := h.use.Lost()
+	if c == nil {
+		return err
+	}
+	return &shm.CorruptError{Segment: h.seg.Name(), Field: c.Field, Offset: c.Offset, Got: c.Got, Want: c.Want}
 }

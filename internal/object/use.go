@@ -58,7 +58,9 @@ type Use struct {
 	Slot     uint32 // this process's participant number; 0 if ReadOnly
 	ReadOnly bool
 	Peers    Peers
-	mapping  atomic.Pointer[Mapping]
+	mapping  atomic.Pointer[Mapping] // nil once closed or lost
+	memory   atomic.Pointer[Mapping] // nil once closed
+	lost     atomic.Pointer[mem.Corruption]
 }
 
 // Peers tells of the other participants.
@@ -74,25 +76,48 @@ type Peers interface {
 func NewUse(m *Mapping, slot uint32, peers Peers) *Use {
 	u := &Use{Party: wait.NewParty(), Slot: slot, ReadOnly: slot == 0, Peers: peers}
 	u.mapping.Store(m)
+	u.memory.Store(m)
 	return u
 }
 
 // Pin returns the mapping, which stays while the result is alive (see Unpin),
-// or nil after Close.
+// or nil after Close, and when the memory is lost.
 func (u *Use) Pin() *Mapping { return u.mapping.Load() }
+
+// PinAnyway is Pin for operations that have no way to tell of an error: they go
+// on with what there is in place of memory that is lost, which is zeros.
+func (u *Use) PinAnyway() *Mapping { return u.memory.Load() }
 
 // Unpin ends what Pin began. It costs nothing: it tells the collector that m
 // was used until here.
 func Unpin(m *Mapping) { runtime.KeepAlive(m) }
 
-// Closed reports whether the segment was closed.
+// Closed reports whether the segment was closed, or its memory lost.
 func (u *Use) Closed() bool { return u.mapping.Load() == nil }
 
 // End makes the Use a closed one: operations that begin fail, those that wait
 // return fs.ErrClosed.
 func (u *Use) End() {
 	u.mapping.Store(nil)
+	u.memory.Store(nil)
 	u.Party.Close()
+}
+
+// Lose makes operations fail from now on, those that wait too, because the
+// memory is not the file's any more: they return fs.ErrClosed, which the public
+// packages replace by what Lost returns.
+func (u *Use) Lose(why *mem.Corruption) {
+	u.lost.Store(why)
+	u.mapping.Store(nil)
+	u.Party.Close()
+}
+
+// Lost returns why the memory is lost; nil if it is not, and after Close.
+func (u *Use) Lost() *mem.Corruption {
+	if u == nil || u.memory.Load() == nil {
+		return nil
+	}
+	return u.lost.Load()
 }
 
 // Object is a named object that this process has opened. Handles refer to it,

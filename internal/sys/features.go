@@ -9,9 +9,10 @@ type Features struct {
 	OFDLocks   bool // locks of bytes that belong to an open file
 	Memfd      bool // files without a name, in memory
 	TmpFile    bool // files without a name, in a directory, that get one later
+	Guards     bool // memory whose file was truncated can be replaced by zeros: see NewGuard
 }
 
 // DisableVariable is the environment variable that lists features (robustlist,
-// futexwaitv, membarrier, tmpfile; separated by commas) that this process must
-// do without. It is read once.
+// futexwaitv, membarrier, tmpfile, guards; separated by commas) that this process
+// must do without. It is read once.
 const DisableVariable = "SHOAL_DISABLE"

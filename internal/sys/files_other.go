@@ -112,3 +112,12 @@ func ReopenReadOnly(*os.File) (*os.File, error) { return nil, errors.ErrUnsuppor
 
 // PathOf is not supported here.
 func PathOf(*os.File) (string, error) { return "", errors.ErrUnsupported }
+
+// Shrinkable reports true here.
+func Shrinkable(*os.File) bool { return true }
+
+// Blank is not supported here.
+func Blank([]byte, int64) error { return errors.ErrUnsupported }
+
+// Rouse does nothing here.
+func Rouse() {}

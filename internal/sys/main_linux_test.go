@@ -21,6 +21,7 @@ func helpers() map[string]func(args []string) error {
 		"temp":      helpTemp,
 		"filelimit": helpFileLimit,
 		"start":     helpStart,
+		"fault":     helpFault,
 	}
 }
 

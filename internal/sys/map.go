@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 
 	mmap "github.com/edsrzf/mmap-go"
 	"golang.org/x/sys/unix"
@@ -48,4 +49,41 @@ func Unmap(b []byte) error {
 		return fmt.Errorf("munmap: %w", err)
 	}
 	return nil
+}
+
+// Shrinkable reports whether f may become shorter, as everything may but a memory
+// file that SealShrink has sealed.
+func Shrinkable(f *os.File) bool {
+	seals := 0
+	err := onDescriptor(f, func(fd int) (err error) {
+		seals, err = unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+		return err
+	})
+	return err != nil || seals&unix.F_SEAL_SHRINK == 0
+}
+
+// Blank replaces the memory of b, a mapping, from the first page on that begins
+// at or after from, by zeros that only this process sees and that need no file.
+func Blank(b []byte, from int64) error {
+	page := int64(os.Getpagesize())
+	from = (max(from, 0) + page - 1) / page * page
+	if from >= int64(len(b)) {
+		return nil
+	}
+	return blank(b[from:])
+}
+
+// Rouse ends the system calls in which threads of this process sleep; the kernel
+// begins again those that can be. Who sleeps on a word whose memory was replaced
+// could not be woken otherwise: for the kernel that is another word now.
+func Rouse() {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return // then the limit of each sleep ends it, if it has one
+	}
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil {
+			_ = unix.Tgkill(os.Getpid(), tid, unix.SIGURG) // the runtime's own, which it expects at any time; the thread may be gone
+		}
+	}
 }

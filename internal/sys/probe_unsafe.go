@@ -26,6 +26,7 @@ func probeOnce() Features {
 		OFDLocks:   hasOFDLocks(),
 		Memfd:      hasMemfd(),
 		TmpFile:    hasTmpFile(),
+		Guards:     hasGuards,
 	}
 	if withoutKernelHelp {
 		have.RobustList, have.FutexWaitv, have.Membarrier = false, false, false
@@ -40,6 +41,8 @@ func probeOnce() Features {
 			have.Membarrier = false
 		case "tmpfile":
 			have.TmpFile = false
+		case "guards":
+			have.Guards = false
 		}
 	}
 	return have

@@ -40,6 +40,8 @@ type DeathWord struct {
 	word       *satomic.Uint32
 	prev, succ *DeathWord
 	linked     bool
+	off        int64 // of its page in the file
+	guard      *Guard
 }
 
 // MapDeathWord maps the word of f that lies at off, a multiple of 8. The mapping
@@ -51,10 +53,13 @@ func MapDeathWord(f *os.File, off int64) (*DeathWord, error) {
 		return nil, fileError("map a word of", f, unix.EINVAL)
 	}
 	in := uintptr(off % page)
-	d := &DeathWord{size: robustDistance + uintptr(page)}
+	d := &DeathWord{size: robustDistance + uintptr(page), off: off - int64(in)}
 	err := onDescriptor(f, func(fd int) error { return d.mapPages(fd, off-int64(in), uintptr(page)) })
 	if err != nil {
 		return nil, fileError("map a word of", f, err)
+	}
+	if Shrinkable(f) {
+		d.guard = NewGuard(unsafe.Slice((*byte)(unsafe.Add(d.base, robustDistance)), int(page)))
 	}
 	d.node = unsafe.Add(d.base, in)
 	d.word = (*satomic.Uint32)(unsafe.Add(d.base, in+robustDistance))
@@ -90,6 +95,17 @@ func (d *DeathWord) mapPages(fd int, off int64, page uintptr) error {
 // Word returns the word. It must not be used after Unmap.
 func (d *DeathWord) Word() *satomic.Uint32 { return d.word }
 
+// Blank puts memory of this process's own, a word of 0, into the place of the
+// word if it lies beyond size, where the file ends now. Else the kernel would
+// stop there when it walks a list, and all who touch the word would fault. The
+// locks of the open file description end.
+func (d *DeathWord) Blank(size int64) error {
+	if d.off < size {
+		return nil
+	}
+	return blank(unsafe.Slice((*byte)(unsafe.Add(d.base, robustDistance)), int(d.size-robustDistance)))
+}
+
 // Unmap ends the mapping, and with it the locks of its open file description. A
 // word that a RobustList has must be released first.
 func (d *DeathWord) Unmap() error {
@@ -99,6 +115,7 @@ func (d *DeathWord) Unmap() error {
 	if d.base == nil {
 		return nil
 	}
+	d.guard.End()
 	err := unix.MunmapPtr(d.base, d.size)
 	d.base, d.node, d.word = nil, nil, nil // the memory may become something else's
 	return os.NewSyscallError("munmap", err)

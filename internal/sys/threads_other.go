@@ -65,6 +65,9 @@ func MapDeathWord(*os.File, int64) (*DeathWord, error) { return nil, errors.ErrU
 // Word returns a word that nobody shares.
 func (d *DeathWord) Word() *satomic.Uint32 { return &d.word }
 
+// Blank does nothing here.
+func (*DeathWord) Blank(int64) error { return nil }
+
 // Unmap does nothing here.
 func (*DeathWord) Unmap() error { return nil }
 

@@ -68,6 +68,7 @@ func diagnose(have sys.Features, dir string) diagnosis {
 			{"membarrier", have.Membarrier, "repair begins before a dying process has wholly gone", "repair waits until it has"},
 			{"open file locks", have.OFDLocks, "the proof that a process is gone", "none: segments cannot be used"},
 			{"memfd", have.Memfd, "anonymous segments", "none: shm.Anonymous fails"},
+			{"fault guards", have.Guards, "a segment whose file is truncated is an error", "touching it ends the process"},
 			{"unnamed files", have.TmpFile, "a new segment appears complete, or not at all", "the same by a hidden file, which a crash may leave for clean to remove"},
 		},
 		Able: have.OFDLocks,

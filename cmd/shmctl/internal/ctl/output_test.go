@@ -65,7 +65,7 @@ func TestAppendProblems(t *testing.T) {
 }
 
 func TestDiagnose(t *testing.T) {
-	all := sys.Features{RobustList: true, FutexWaitv: true, Membarrier: true, OFDLocks: true, Memfd: true, TmpFile: true}
+	all := sys.Features{RobustList: true, FutexWaitv: true, Membarrier: true, OFDLocks: true, Memfd: true, TmpFile: true, Guards: true}
 	tests := []struct {
 		name   string
 		change func(*sys.Features)
