@@ -80,8 +80,7 @@ func (r *run) passUntilAble() bool {
 				pause = min(pause, time.Until(a.deadline))
 			}
 		}
-		time.Sleep(pause)
-		synctest.Wait()
+		elapse(pause)
 		r.expire()
 		r.settle()
 		if slices.ContainsFunc(r.actors, (*actor).able) {
@@ -89,4 +88,10 @@ func (r *run) passUntilAble() bool {
 		}
 	}
 	return false
+}
+
+// elapse lets time pass in the bubble, which takes none outside of it.
+func elapse(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }

@@ -68,7 +68,7 @@ func (r *run) play() {
 	}
 	r.unwind()
 	// What timers there are of clocks that tick run out: they would keep the play.
-	time.Sleep(time.Second)
+	elapse(time.Second)
 }
 
 // named reports whether the goroutines of bodies are told apart, which takes time.
@@ -156,8 +156,7 @@ func (r *run) settle() {
 		}
 	}
 	if a := r.current; a != nil && a.status == passing {
-		time.Sleep(a.pass)
-		synctest.Wait()
+		elapse(a.pass)
 		a.status = ready
 		r.expire()
 	}

@@ -169,10 +169,8 @@ func (m *Mutex) repair(ctx context.Context, fn func() error, after uint32) error
 	if err := m.awaitExit(ctx, culprit); err != nil {
 		return err
 	}
-	// From here on this process is the one that may leave things half done. If
-	// it died before, its successor has to wait for the same culprit.
-	m.words.culprit.CompareAndSwap(culprit, m.self())
-	if m.use.Closed() { // so others may have the mutex already
+	// If this process dies before, its successor has to wait for the same culprit.
+	if !m.takeBlame() || m.use.Closed() { // others may have the mutex already
 		return fs.ErrClosed
 	}
 	m.sync.Acquire()
@@ -194,6 +192,24 @@ func (m *Mutex) repair(ctx context.Context, fn func() error, after uint32) error
 		return m.undo()
 	}
 	return nil
+}
+
+// takeBlame makes this process the one that may leave things half done. It reports
+// false if the mutex was taken away from it, by Close.
+//
+// Another process may have lost the mutex so after it looked, and name itself all
+// the same: therefore this one insists. It reads the culprit before it looks whether
+// it has the mutex, so that it does not take the blame from whoever has it now.
+func (m *Mutex) takeBlame() bool {
+	for {
+		culprit := m.words.culprit.Load()
+		if x := m.words.w.Load(); x&ownerMask != m.slot || x&poisoned == 0 {
+			return false
+		}
+		if m.words.culprit.CompareAndSwap(culprit, m.self()) {
+			return true
+		}
+	}
 }
 
 // endRepair replaces owner and poisoned by next and wakes all that waited for the

@@ -35,16 +35,17 @@ func Leave(w *Words, p Policy, slot, generation uint32) {
 		if x&ownerMask != slot {
 			break
 		}
-		if p == Poison && x&poisoned == 0 {
-			// A goroutine may unlock until the mutex is poisoned, so only then
-			// is there a culprit.
-			w.w.CompareAndSwap(x, x|poisoned)
-			continue
-		}
 		next := uint32(0)
 		if p == Poison {
 			next = poisoned
-			w.culprit.CompareAndSwap(0, packCulprit(slot, generation))
+			if x&poisoned == 0 {
+				// A goroutine may unlock until the mutex is poisoned, so only then
+				// is there a culprit. In a repair there is one, unless it succeeded.
+				if w.w.CompareAndSwap(x, x|poisoned) {
+					w.culprit.Store(packCulprit(slot, generation))
+				}
+				continue
+			}
 		}
 		if w.w.CompareAndSwap(x, next) {
 			break

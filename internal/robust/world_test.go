@@ -168,6 +168,11 @@ func (p *peers) WaitExited(ctx context.Context, slot, generation uint32) error {
 	c := p.of(slot)
 	p.mu.Unlock()
 	select {
+	case <-c: // also if ctx is done, so that it is the same each time
+		return nil
+	default:
+	}
+	select {
 	case <-c:
 		return nil
 	case <-ctx.Done():
