@@ -34,3 +34,27 @@ func ExampleMutex() {
 }
 
 func undoHalfTransfer() error { return nil }
+
+func ExampleEvent() {
+	ctx := context.Background()
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Close()
+	ready, err := lock.OpenOrCreateEvent(ctx, seg, "ready")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { // mostly it is another process that says so
+		fmt.Println("warmed up")
+		ready.Set()
+	}()
+	if err := ready.Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("set:", ready.IsSet())
+	// Output:
+	// warmed up
+	// set: true
+}

@@ -217,11 +217,13 @@ func (m *Mutex) Holder() (p shm.Participant, held bool) {
 }
 
 // public makes err, of the algorithm, the one that the documentation names.
-func (m *Mutex) public(err error) error {
+func (m *Mutex) public(err error) error { return public(&m.base, err) }
+
+func public(h *handle.Handle, err error) error {
 	if err == fs.ErrClosed { //nolint:errorlint // what is wrapped already says more
-		return errClosed()
+		err = errClosed()
 	}
-	return handle.Err(&m.base, err)
+	return handle.Err(h, err)
 }
 
 func errClosed() error { return fmt.Errorf("lock: segment is closed: %w", fs.ErrClosed) }

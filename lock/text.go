@@ -12,6 +12,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/kinds"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/robust"
+	"github.com/shoal-ipc/shoal/shm"
 )
 
 // unmarshalWait bounds how long UnmarshalText waits.
@@ -62,4 +63,16 @@ func (m *Mutex) UnmarshalText(text []byte) error {
 	}
 	m.base, m.core = opened.base, opened.core
 	return nil
+}
+
+// openText opens the object that text names by open.
+func openText[H any](text []byte, open func(context.Context, *shm.Segment, string) (H, error)) (H, error) {
+	seg, name, err := handle.Unmarshal(text)
+	if err != nil {
+		var none H
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), unmarshalWait)
+	defer cancel()
+	return open(ctx, seg, name)
 }

@@ -53,6 +53,7 @@ var (
 	_ withSpec[array.Spec]     = (*array.Array[int64])(nil)
 	_ withSpec[array.Spec]     = (*array.Atomic[int64])(nil)
 	_ withSpec[lock.Spec]      = (*lock.Mutex)(nil)
+	_ handle                   = (*lock.Event)(nil)
 	_ withSpec[semaphore.Spec] = (*semaphore.Semaphore)(nil)
 	_ withSpec[queue.Spec]     = (*queue.Queue[int64])(nil)
 	_ encoding.TextMarshaler   = segm(nil)
@@ -191,6 +192,18 @@ var (
 	_ func(mut, ctxt, func() error) error              = mut.Do
 	_ func(mut, ctxt, func() error) error              = mut.Recover
 	_ func(mut) (shm.Participant, bool)                = mut.Holder
+)
+
+type evt = *lock.Event
+
+var (
+	_ func(ctxt, segm, string) (evt, error) = lock.CreateEvent
+	_ func(ctxt, segm, string) (evt, error) = lock.OpenEvent
+	_ func(ctxt, segm, string) (evt, error) = lock.OpenOrCreateEvent
+	_ func(evt)                             = evt.Set
+	_ func(evt)                             = evt.Clear
+	_ func(evt) bool                        = evt.IsSet
+	_ func(evt, ctxt) error                 = evt.Wait
 )
 
 // Package semaphore.

@@ -132,6 +132,7 @@ type (
 	row  = array.Array[int64]
 	bins = array.Atomic[int64]
 	mu   = lock.Mutex
+	flag = lock.Event
 	sema = semaphore.Semaphore
 	jobs = queue.Queue[int64]
 )
@@ -210,6 +211,15 @@ func arrays() []thing {
 	}}
 }
 
+// setEvent makes an event that is set, so that waits for it end.
+func setEvent(ctx ctxt, seg segm, name string) (*flag, error) {
+	e, err := lock.CreateEvent(ctx, seg, name)
+	if err == nil {
+		e.Set()
+	}
+	return e, err
+}
+
 func locks() []thing {
 	return []thing{{
 		kind: "mutex", zero: func() handle { return new(mu) },
@@ -223,6 +233,15 @@ func locks() []thing {
 			trying("TryLock", on(func(_ ctxt, m *mu) error { return m.TryLock() })),
 			trying("Unlock", on(func(_ ctxt, m *mu) error { return m.Unlock() })),
 			asking("Holder", get(func(m *mu) bool { _, held := m.Holder(); return held })),
+		},
+	}, {
+		kind: "event", zero: func() handle { return new(flag) },
+		create: as(setEvent), open: as(lock.OpenEvent), orCreate: as(lock.OpenOrCreateEvent),
+		calls: []call{
+			storing("Set", do((*flag).Set)),
+			reading("Wait", on(func(ctx ctxt, e *flag) error { return e.Wait(ctx) })),
+			loading("IsSet", do(func(e *flag) { e.IsSet() })),
+			storing("Clear", do((*flag).Clear)),
 		},
 	}, {
 		kind: "semaphore", zero: func() handle { return new(sema) },

@@ -4,6 +4,7 @@ package kinds
 
 import (
 	"github.com/shoal-ipc/shoal/internal/cell"
+	"github.com/shoal-ipc/shoal/internal/event"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
 	"github.com/shoal-ipc/shoal/internal/ring"
@@ -21,6 +22,7 @@ var table = [...]*object.Kind{
 	3:  vector.Kind(),
 	4:  vector.AtomicKind(),
 	5:  robust.Kind(),
+	9:  event.Kind(),
 	11: permit.Kind(),
 	12: ring.Kind(),
 }
