@@ -215,15 +215,15 @@ func TestProofLinearHistories(t *testing.T) {
 func broken() []kind {
 	stale, torn, lossy, double, lax, forgetful, generous := valueKind(), valueKind(), queueKind(), queueKind(), mutexKind(), mutexKind(), semaphoreKind()
 	stale.name, stale.variants = "stale value", 1
-	spoil(&stale, func(s subject) { s.(*valueSubject[small]).stale = true })
+	spoil(&stale, func(s *valueSubject[small]) { s.stale = true })
 	torn.name, torn.variants = "torn value", 1
-	spoil(&torn, func(s subject) { s.(*valueSubject[small]).halves = true })
+	spoil(&torn, func(s *valueSubject[small]) { s.halves = true })
 	lossy.name = "lossy queue"
-	spoil(&lossy, func(s subject) { s.(*queueSubject).fault = loses })
+	spoil(&lossy, func(s *queueSubject) { s.fault = loses })
 	double.name = "doubling queue"
-	spoil(&double, func(s subject) { s.(*queueSubject).fault = doubles })
+	spoil(&double, func(s *queueSubject) { s.fault = doubles })
 	lax.name = "lax mutex"
-	spoil(&lax, func(s subject) { s.(*mutexSubject).lax = true })
+	spoil(&lax, func(s *mutexSubject) { s.lax = true })
 	forgetful.name = "forgetful mutex"
 	forgetful.create = func(ctx context.Context, seg *shm.Segment, name string, _ int) error {
 		_, err := lock.CreateMutex(ctx, seg, name, lock.Spec{OnDeath: lock.Release})
@@ -238,14 +238,14 @@ func broken() []kind {
 }
 
 // spoil gives the children's subjects of k a fault.
-func spoil(k *kind, fault func(subject)) {
+func spoil[S subject](k *kind, fault func(S)) {
 	open := k.open
 	k.open = func(ctx context.Context, seg *shm.Segment, name string, variant int) (func(*lane) subject, error) {
 		f, err := open(ctx, seg, name, variant)
 		return func(l *lane) subject {
 			s := f(l)
-			if l.number > 0 { // not the leader
-				fault(s)
+			if broken, ok := s.(S); ok && l.number > 0 { // not the leader
+				fault(broken)
 			}
 			return s
 		}, err

@@ -35,7 +35,7 @@ func queueKind() kind {
 			_, err := queue.Create[small](ctx, seg, name, queue.Spec{Cap: capacity(variant)})
 			return err
 		},
-		open: func(ctx context.Context, seg *shm.Segment, name string, variant int) (func(*lane) subject, error) {
+		open: func(ctx context.Context, seg *shm.Segment, name string, _ int) (func(*lane) subject, error) {
 			q, err := queue.Open[small](ctx, seg, name)
 			return func(l *lane) subject { return &queueSubject{lane: l, q: q} }, err
 		},

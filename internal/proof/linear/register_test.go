@@ -103,10 +103,7 @@ type page[A any] struct {
 	Fill   A
 }
 
-type (
-	small = page[[3]uint64]
-	large = page[[40]uint64]
-)
+type small = page[[3]uint64]
 
 type pages[P any] struct {
 	build func(uint64) P
