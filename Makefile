@@ -1,5 +1,5 @@
 # Every target is a step of .ci/run, which CI runs as a whole.
-.PHONY: all check test race explore fallback stress fuzz bench cross lint prove
+.PHONY: all check test race explore fallback stress fuzz bench cross lint models prove
 
 all:      ; .ci/run
 check:    ; .ci/run vet lint
@@ -12,4 +12,5 @@ fuzz:     ; .ci/run fuzz
 bench:    ; .ci/run bench
 cross:    ; .ci/run cross
 lint:     ; .ci/run lint
+models:   ; .ci/run models
 prove:    ; .ci/run prove
