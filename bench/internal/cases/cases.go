@@ -42,6 +42,11 @@ func alone(name, source string, args ...string) harness.Impl {
 	}}
 }
 
+// script is measured by a program in Python.
+func script(name, source string, args ...string) harness.Impl {
+	return harness.Impl{Name: name, Command: func(t *harness.Tools) ([]string, error) { return t.Script(source, args...) }}
+}
+
 func cells() []harness.Case {
 	var list []harness.Case
 	for _, op := range []string{"load", "store", "add"} {

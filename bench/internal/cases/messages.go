@@ -24,9 +24,19 @@ func streams() []harness.Case {
 
 func singles() []harness.Case {
 	targets := map[int][]harness.Target{
-		8:     {{Rival: "c ring", Ratio: 0.5}},
-		64:    {{Rival: "c ring", Ratio: 0.7}, {Rival: "pipe", Ratio: 15}, {Rival: "unix", Ratio: 40}},
-		1024:  {{Rival: "c ring", Ratio: 0.8}},
+		8: {{Rival: "c ring", Ratio: 0.5}},
+		64: {
+			{Rival: "c ring", Ratio: 0.7},
+			{Rival: "boost lockfree", Ratio: 1},
+			{Rival: "python queue", Ratio: 100},
+			{Rival: "posix mq", Ratio: 15},
+			{Rival: "boost mq", Ratio: 8},
+			{Rival: "iceoryx", Ratio: 20},
+			{Rival: "pipe", Ratio: 15},
+			{Rival: "unix", Ratio: 40},
+			{Rival: "shmipc-go", Ratio: 5},
+		},
+		1024:  {{Rival: "c ring", Ratio: 0.8}, {Rival: "boost lockfree", Ratio: 1}},
 		65536: {{Rival: "c ring", Ratio: 0.8}},
 	}
 	var list []harness.Case
@@ -44,8 +54,13 @@ func singles() []harness.Case {
 				own("gob", "go/gob", arg, "by=unix", "sides=2"),
 			},
 		}
+		if size <= 1024 {
+			c.Impls = append(c.Impls, native("boost lockfree", "cpp/boost.cpp", "spsc", n), native("boost mq", "cpp/boost.cpp", "mq", n),
+				native("posix mq", "c/mq.c", "stream", n), script("python queue", "python/mp.py", "queue", n))
+		}
 		if size == 64 {
-			c.Impls = append(c.Impls, own("channel", "go/channel"))
+			c.Impls = append(c.Impls, native("iceoryx", "cpp/iceoryx.cpp", "stream", n),
+				own("shmipc-go", "shmipc/stream", arg, "sides=2"), own("channel", "go/channel"))
 		}
 		list = append(list, c)
 	}
@@ -79,14 +94,19 @@ func many() []harness.Case {
 		ratio float64
 	}{{1, 0.6}, {2, 0.5}} {
 		n := strconv.Itoa(m.each)
-		list = append(list, harness.Case{
+		c := harness.Case{
 			Name: fmt.Sprintf("mpmc/64B/%d+%d", m.each, m.each), Unit: harness.Millions,
 			Impls: []harness.Impl{
 				own("shoal", "shoal/stream", "size=64", "batch=1", "mode=mpmc", "sides="+strconv.Itoa(2*m.each)),
 				native("c vyukov", "c/ring.c", "mpmc", "64", "1", n, n),
 			},
 			Targets: []harness.Target{{Rival: "c vyukov", Ratio: m.ratio}},
-		})
+		}
+		if m.each == 1 {
+			c.Impls = append(c.Impls, native("boost lockfree", "cpp/boost.cpp", "mpmc", "64"))
+			c.Targets = append(c.Targets, harness.Target{Rival: "boost lockfree", Ratio: 4})
+		}
+		list = append(list, c)
 	}
 	return list
 }
@@ -108,7 +128,9 @@ func roundTrips() []harness.Case {
 			},
 		}
 		if size == 64 {
-			c.Targets = []harness.Target{{Rival: "c ring", Ratio: 1.3}, {Rival: "pipe", Ratio: 1.0 / 30}}
+			c.Impls = append(c.Impls, native("iceoryx", "cpp/iceoryx.cpp", "rtt", n), native("posix mq", "c/mq.c", "rtt", n),
+				own("shmipc-go", "shmipc/roundtrip", arg, "rounds=2000", "sides=2"), script("python pipe", "python/mp.py", "pipe-rtt", n))
+			c.Targets = []harness.Target{{Rival: "c ring", Ratio: 1.3}, {Rival: "iceoryx", Ratio: 1.0 / 6}, {Rival: "pipe", Ratio: 1.0 / 30}}
 		}
 		list = append(list, c)
 	}

@@ -1,10 +1,12 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"time"
 )
@@ -52,7 +54,7 @@ func (t *Tools) repeat(ctx context.Context, c Case, command []string, plan Plan)
 		if before != t.usual && !c.Alone {
 			continue
 		}
-		s, err := measure(ctx, command, plan.Timeout)
+		s, err := t.measure(ctx, command, plan.Timeout)
 		if err != nil {
 			return Sample{}, err
 		}
@@ -63,10 +65,22 @@ func (t *Tools) repeat(ctx context.Context, c Case, command []string, plan Plan)
 	return Sample{}, errMoved
 }
 
-func measure(ctx context.Context, command []string, timeout time.Duration) (Sample, error) {
+// DirVariable names the folder in memory that a program may use; it is removed
+// when the program has ended, however it does.
+const DirVariable = "BENCH_DIR"
+
+func (t *Tools) measure(ctx context.Context, command []string, timeout time.Duration) (Sample, error) {
+	dir, err := os.MkdirTemp("/dev/shm", "bench")
+	if err != nil {
+		return Sample{}, err
+	}
+	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, command[0], command[1:]...).Output()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), DirVariable+"="+dir)
+	cmd.WaitDelay = time.Second // processes that it leaves behind may hold its output open
+	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
@@ -75,7 +89,8 @@ func measure(ctx context.Context, command []string, timeout time.Duration) (Samp
 		return Sample{}, fmt.Errorf("%v: %w", command, err)
 	}
 	var s Sample
-	if err := json.Unmarshal(out, &s); err != nil {
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n")) // some libraries log to the output, too
+	if err := json.Unmarshal(lines[len(lines)-1], &s); err != nil {
 		return Sample{}, fmt.Errorf("%v printed %q: %w", command, out, err)
 	}
 	return s, nil

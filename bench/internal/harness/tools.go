@@ -3,11 +3,13 @@ package harness
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // Tools builds the programs that measure.
@@ -58,39 +60,45 @@ func (t *Tools) Compiled(source string, args ...string) ([]string, error) {
 	if _, err := exec.LookPath(compiler); err != nil {
 		return nil, &MissingError{What: compiler, Install: install}
 	}
+	if header, by, ok := strings.Cut(directive(text, "needs"), ", by "); ok {
+		if _, err := os.Stat(header); err != nil {
+			return nil, &MissingError{What: header, Install: by}
+		}
+	}
 	sum := sha256.Sum256(text)
 	program := filepath.Join(t.dir, filepath.Base(source)+"-"+hex.EncodeToString(sum[:4]))
 	if _, err := os.Stat(program); err == nil {
 		return append([]string{program}, args...), nil
 	}
-	path := program + filepath.Ext(source)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return nil, err
-	}
-	if err := t.headers(filepath.Dir(source)); err != nil {
+	path := filepath.Join(t.dir, source)
+	if err := os.CopyFS(t.dir, t.Sources); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	flags = append(flags, "-o", program, path, "-lrt")
+	flags = append(flags, strings.Fields(directive(text, "flags"))...)
 	if out, err := exec.Command(compiler, flags...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s %s: %w\n%s", compiler, source, err, out)
 	}
 	return append([]string{program}, args...), nil
 }
 
-// headers lays the headers of a folder beside the programs.
-func (t *Tools) headers(folder string) error {
-	names, err := fs.Glob(t.Sources, folder+"/*.h")
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		text, err := fs.ReadFile(t.Sources, name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(t.dir, filepath.Base(name)), text, 0o600); err != nil {
-			return err
+// directive returns what a line "// name: …" of a program says.
+func directive(text []byte, name string) string {
+	for line := range strings.Lines(string(text)) {
+		if says, ok := strings.CutPrefix(line, "// "+name+": "); ok {
+			return strings.TrimSpace(says)
 		}
 	}
-	return nil
+	return ""
+}
+
+// Script returns the command of a program in Python.
+func (t *Tools) Script(source string, args ...string) ([]string, error) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		return nil, &MissingError{What: "python3", Install: "apt-get install python3"}
+	}
+	if err := os.CopyFS(t.dir, t.Sources); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return append([]string{"python3", filepath.Join(t.dir, source)}, args...), nil
 }

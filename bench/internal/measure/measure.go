@@ -31,7 +31,7 @@ type Job func(ctx context.Context, p *Place) (harness.Sample, error)
 func jobs() map[string]Job {
 	all := map[string]Job{}
 	for _, group := range []map[string]Job{
-		queueJobs(), cellJobs(), lockJobs(), segmentJobs(), streamJobs(), goJobs(),
+		queueJobs(), cellJobs(), lockJobs(), segmentJobs(), streamJobs(), shmipcJobs(), goJobs(),
 	} {
 		maps.Copy(all, group)
 	}
@@ -71,7 +71,7 @@ func Main(ctx context.Context, args []string) error {
 	if !ok {
 		return fmt.Errorf("no job %q; there are %v", p.name, slices.Sorted(maps.Keys(jobs())))
 	}
-	p.Side, p.Sides, p.Dir = p.Int("side"), p.Int("sides"), p.Args["dir"]
+	p.Side, p.Sides, p.Dir = p.Int("side"), p.Int("sides"), os.Getenv(harness.DirVariable)
 	p.CPUs = [2]int{p.Int("cpu0"), p.Int("cpu1")}
 	if cpu := p.CPUs[p.Side%2]; cpu >= 0 {
 		if err := harness.PinProcess(cpu); err != nil {
@@ -87,11 +87,6 @@ func Main(ctx context.Context, args []string) error {
 }
 
 func (p *Place) lead(ctx context.Context, job Job) error {
-	var err error
-	if p.Dir, err = os.MkdirTemp("/dev/shm", "bench"); err != nil {
-		return err
-	}
-	defer os.RemoveAll(p.Dir)
 	sample, err := job(ctx, p)
 	for _, c := range p.children {
 		if werr := c.Wait(); err == nil && werr != nil {
@@ -110,7 +105,7 @@ func (p *Place) StartOthers(files ...*os.File) error {
 	for side := 1; side < p.Sides; side++ {
 		args := []string{"-measure", p.name}
 		for k, v := range p.Args {
-			if k != "side" && k != "dir" {
+			if k != "side" {
 				args = append(args, k+"="+v)
 			}
 		}
@@ -118,7 +113,7 @@ func (p *Place) StartOthers(files ...*os.File) error {
 		if err != nil {
 			return err
 		}
-		c := exec.Command(self, append(args, "side="+strconv.Itoa(side), "dir="+p.Dir)...)
+		c := exec.Command(self, append(args, "side="+strconv.Itoa(side))...)
 		c.Stderr, c.ExtraFiles = os.Stderr, files
 		out, err := c.StdoutPipe()
 		if err != nil {
