@@ -2,8 +2,10 @@ package harness
 
 import (
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,4 +56,11 @@ func processors() [2]int {
 		}
 	}
 	return [2]int{list[0], list[len(list)-1]}
+}
+
+// whole makes the end of a program's time the end of the processes that it has
+// started, too.
+func whole(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }

@@ -79,6 +79,7 @@ func (t *Tools) measure(ctx context.Context, command []string, timeout time.Dura
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), DirVariable+"="+dir)
+	whole(cmd)
 	cmd.WaitDelay = time.Second // processes that it leaves behind may hold its output open
 	out, err := cmd.Output()
 	if err != nil {
