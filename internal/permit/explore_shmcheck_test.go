@@ -3,305 +3,300 @@
 package permit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
-	"sync/atomic"
 	"testing"
 
-	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/explore"
 	"github.com/shoal-ipc/shoal/internal/permit"
-	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
-// An actor of a schedule runs one step at a time, when it is told to.
-type actor struct {
-	slot  uint32 // that dies with it; 0: it is not killed
-	f     func()
-	turn  chan bool // false: to die
-	done  chan struct{}
-	ended bool
-	dead  bool
-	begun bool
-	calls int
+// drama is a semaphore, the participants of one play on it, and what they know
+// that they hold.
+type drama struct {
+	*world
+	kind    int
+	permits int
+	parties map[uint32]*party
+	holds   map[uint32]int
+	added   int // Signal: permits for sure, those at the start included
+	maybe   int // Signal: permits that somebody was about to add, or to take, who died
 }
 
-// schedule is one run of actors: it follows choices, and then lets the running
-// actor go on as long as it can.
-type schedule struct {
-	actors  []*actor
-	current atomic.Pointer[actor]
-	choices []int
-	options [][]int // at each decision: what else could be chosen
-	bounds
-}
-
-type bounds struct{ switches, kills int }
-
-// step is the hook: the running actor waits for its next turn. What comes after
-// one atomic and before the next is one step.
-func (s *schedule) step() {
-	a := s.current.Load()
-	if a == nil {
-		return
-	}
-	if a.calls++; a.calls%2 == 0 {
-		return
-	}
-	a.done <- struct{}{}
-	if !<-a.turn {
-		select {}
+func newDrama(t *testing.T, kind, permits int) *drama {
+	return &drama{
+		world: newWorld(t, kind, permits, 9), kind: kind, permits: permits, added: permits,
+		parties: map[uint32]*party{}, holds: map[uint32]int{},
 	}
 }
 
-// run plays one schedule. Choices are numbers of actors; those below zero kill
-// the actor ^choice. After a death the last actor may start: it repairs.
-func (s *schedule) run() {
-	satomic.SetHook(s.step)
-	defer satomic.SetHook(nil)
-	left, running := s.bounds, -1
-	for i := 0; ; i++ {
-		able := s.able()
-		if len(able) == 0 {
-			return
+// enters returns the participant slot, the same one each time.
+func (d *drama) enters(slot uint32) *party {
+	if d.parties[slot] == nil {
+		d.parties[slot] = d.join(slot)
+		d.parties[slot].use.Board = nil // which is steps that change nothing
+	}
+	return d.parties[slot]
+}
+
+// starts has slot hold n permits from the start.
+func (d *drama) starts(slot uint32, n int) {
+	mustAcquire(d.t, d.enters(slot), n)
+	d.holds[slot] += n
+}
+
+// step is something that a participant does.
+type step func(d *drama, slot uint32, p *party) error
+
+// does is a body that does so many steps.
+func (d *drama) does(name string, slot uint32, steps ...step) explore.Body {
+	p := d.enters(slot)
+	return explore.Body{Name: fmt.Sprint(name, " ", slot), Slot: slot, Run: func() error {
+		for _, s := range steps {
+			if err := s(d, slot, p); err != nil {
+				return err
+			}
 		}
-		if !slices.Contains(able, running) {
-			running = able[0]
+		return nil
+	}}
+}
+
+func (d *drama) took(slot uint32, n int, take func() error) error {
+	d.maybe += n
+	err := take()
+	d.maybe -= n
+	if err == nil {
+		d.holds[slot] += n
+		d.added -= n
+	}
+	return err
+}
+
+func take(n int) step {
+	return func(d *drama, slot uint32, p *party) error {
+		return orNil(d.took(slot, n, func() error { return p.TryAcquire(n) }), permit.ErrNoPermit)
+	}
+}
+
+// await takes n permits, however long it takes, and returns them.
+func await(n int) step { return awaitUntil(context.Background(), n) }
+
+func awaitUntil(ctx context.Context, n int) step {
+	return func(d *drama, slot uint32, p *party) error {
+		err := d.took(slot, n, func() error { return p.Acquire(ctx, n) })
+		if err != nil {
+			if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrClosed) {
+				return nil
+			}
+			return err
 		}
-		choice := running
-		if i < len(s.choices) {
-			choice = s.choices[i]
-		} else {
-			s.choices = append(s.choices, choice)
-			s.options = append(s.options, s.others(able, running, left))
+		if d.kind == permit.Signal {
+			return nil // it is consumed
 		}
-		if choice < 0 {
-			left.kills--
-			s.kill(s.actors[^choice])
+		return give(n)(d, slot, p)
+	}
+}
+
+func give(n int) step {
+	return func(d *drama, slot uint32, p *party) error {
+		d.holds[slot] -= n
+		d.maybe += n
+		err := p.Release(n)
+		d.maybe -= n
+		d.added += n
+		return orNil(err, fs.ErrClosed)
+	}
+}
+
+// pair takes n permits, if there are so many, and returns them.
+func pair(n int) step {
+	return func(d *drama, slot uint32, p *party) error {
+		before := d.holds[slot]
+		if err := take(n)(d, slot, p); err != nil || d.holds[slot] == before {
+			return err
+		}
+		return give(n)(d, slot, p)
+	}
+}
+
+// repairs is what is done about the dead.
+func (d *drama) repairs(dead []uint32) {
+	for _, slot := range dead {
+		d.repair(slot)
+	}
+}
+
+// end is a Finish: the living hold what they know of, and all else is free.
+func (d *drama) end(dead []uint32) error {
+	if d.kind == permit.Signal {
+		n := d.free()
+		if n < d.added-d.maybe || n > d.added+d.maybe {
+			return fmt.Errorf("%d permits, want %d, %d more or less", n, d.added, d.maybe)
+		}
+		d.check(n)
+		return nil
+	}
+	for slot, p := range d.parties {
+		if slices.Contains(dead, slot) || p.use.Closed() {
 			continue
 		}
-		if choice != running {
-			left.switches--
+		if n := p.Held(); n != d.holds[slot] {
+			return fmt.Errorf("%d holds %d permits, should hold %d", slot, n, d.holds[slot])
 		}
-		running = choice
-		s.advance(s.actors[running])
-	}
-}
-
-// able returns who can go on.
-func (s *schedule) able() []int {
-	var able []int
-	deaths := slices.ContainsFunc(s.actors, func(a *actor) bool { return a.dead })
-	for i, a := range s.actors {
-		repairer := i == len(s.actors)-1
-		if !a.ended && !a.dead && (!repairer || deaths) {
-			able = append(able, i)
-		}
-	}
-	return able
-}
-
-// others returns what could be done in place of letting running go on.
-func (s *schedule) others(able []int, running int, left bounds) []int {
-	var others []int
-	for _, i := range able {
-		if i != running && left.switches > 0 {
-			others = append(others, i)
-		}
-		if s.actors[i].slot != 0 && s.actors[i].begun && left.kills > 0 {
-			others = append(others, ^i)
-		}
-	}
-	return others
-}
-
-func (s *schedule) advance(a *actor) {
-	s.current.Store(a)
-	defer s.current.Store(nil)
-	if !a.begun {
-		a.begun = true
-		go func() {
-			<-a.turn
-			a.f()
-			a.ended = true
-			a.done <- struct{}{}
-		}()
-	}
-	a.turn <- true
-	<-a.done
-}
-
-func (s *schedule) kill(a *actor) {
-	a.dead = true
-	a.turn <- false
-}
-
-// explore plays every schedule within the bounds, and returns how many there are.
-func explore(t *testing.T, within bounds, setup func() ([]*actor, func())) int {
-	t.Helper()
-	var prefix []int
-	var options [][]int
-	for n := 1; ; n++ {
-		actors, verify := setup()
-		for _, a := range actors {
-			a.turn, a.done = make(chan bool), make(chan struct{})
-		}
-		s := &schedule{actors: actors, choices: slices.Clone(prefix), options: slices.Clone(options), bounds: within}
-		s.run()
-		verify()
-		if t.Failed() {
-			t.Fatalf("schedule %d: %v", n, s.choices)
-		}
-		// The next one: the last decision that has another choice takes it.
-		i := len(s.options) - 1
-		for i >= 0 && len(s.options[i]) == 0 {
-			i--
-		}
-		if i < 0 {
-			return n
-		}
-		prefix = append(slices.Clone(s.choices[:i]), s.options[i][0])
-		options = slices.Clone(s.options[:i+1])
-		options[i] = options[i][1:]
-	}
-}
-
-// TestSiblings tries all interleavings of two goroutines of one participant and
-// one of another, all of which do only what they may: nothing must fail.
-func TestSiblings(t *testing.T) {
-	tests := []struct {
-		name    string
-		permits int
-		a, b, c func(p *party) error
-	}{
-		{
-			"return, take, and another", 4,
-			func(p *party) error { return p.Release(1) },
-			func(p *party) error { return p.TryAcquire(2) },
-			func(p *party) error { return p.Release(1) },
-		},
-		{
-			"return, return, and another", 3,
-			func(p *party) error { return p.Release(1) },
-			func(p *party) error { return errors.Join(p.TryAcquire(1), p.Release(1)) },
-			func(p *party) error { return errors.Join(p.Release(1), p.TryAcquire(1)) },
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			n := explore(t, bounds{switches: 3}, func() ([]*actor, func()) {
-				w := newWorld(t, permit.Bounded, tt.permits, 3)
-				a, b := w.join(1), w.join(2)
-				mustAcquire(t, b, 1)
-				mustAcquire(t, a, 1)
-				fail := func(p *party, f func(p *party) error) *actor {
-					return &actor{f: func() {
-						if err := f(p); err != nil {
-							t.Error(err)
-						}
-					}}
-				}
-				actors := []*actor{fail(a, tt.a), fail(a, tt.b), fail(b, tt.c), {f: func() {}}}
-				return actors, func() {
-					for _, p := range []*party{a, b} {
-						if n := p.Held(); n > 0 {
-							mustRelease(t, p, n)
-						}
-					}
-					w.check(tt.permits)
-				}
-			})
-			t.Logf("%d schedules", n)
-		})
-	}
-}
-
-// TestEverySchedule tries all interleavings, up to a number of switches, of two
-// participants on the books of one semaphore, with one or both killed at any
-// step and repaired at any time, and looks at the books after each.
-func TestEverySchedule(t *testing.T) {
-	take := func(p *party, n int) func() { return func() { _ = p.TryAcquire(n) } }
-	give := func(p *party, n int) func() { return func() { _ = p.Release(n) } }
-	pair := func(p *party) func() { return func() { _ = p.TryAcquire(1); _ = p.Release(1) } }
-	tests := []struct {
-		name   string
-		within bounds
-		a, b   func(p *party) func()
-		hold   int // by each at the start
-	}{
-		{"take and take", bounds{3, 1}, func(p *party) func() { return take(p, 2) }, func(p *party) func() { return take(p, 2) }, 0},
-		{"take and return", bounds{3, 1}, func(p *party) func() { return take(p, 1) }, func(p *party) func() { return give(p, 1) }, 1},
-		{"return and return", bounds{2, 2}, func(p *party) func() { return give(p, 1) }, func(p *party) func() { return give(p, 1) }, 1},
-		{"pair and pair", bounds{2, 1}, pair, pair, 0},
-		{"pair and pair, two die", bounds{1, 2}, pair, pair, 1},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			n := explore(t, tt.within, func() ([]*actor, func()) {
-				w := newWorld(t, permit.Bounded, 3, 3)
-				a, b, c := w.join(1), w.join(2), w.join(3)
-				if tt.hold > 0 {
-					mustAcquire(t, a, tt.hold)
-					mustAcquire(t, b, tt.hold)
-				}
-				actors := []*actor{{slot: 1, f: tt.a(a)}, {slot: 2, f: tt.b(b)}, nil}
-				actors[2] = &actor{f: func() { repairDead(w, actors) }}
-				return actors, func() { verifyBooks(w, actors, []*party{a, b, c}) }
-			})
-			t.Logf("%d schedules", n)
-			if n < 100 {
-				t.Errorf("%d schedules only", n)
-			}
-		})
-	}
-}
-
-func repairDead(w *world, actors []*actor) {
-	for _, a := range actors[:2] {
-		if a.dead {
-			w.core.Repair(object.Dead{Slot: a.slot})
-		}
-	}
-}
-
-// verifyBooks repairs who died meanwhile, and has the living return what they hold.
-func verifyBooks(w *world, actors []*actor, parties []*party) {
-	w.t.Helper()
-	for i, a := range actors[:2] {
-		if a.dead {
-			w.repair(a.slot)
-		} else if n := parties[i].Held(); n > 0 {
-			mustRelease(w.t, parties[i], n)
-		}
-	}
-	w.check(3)
-	if err := parties[2].TryAcquire(3); err != nil {
-		w.t.Error(fmt.Errorf("taking all: %w", err))
-	}
-}
-
-// TestExploreFindsFaults plants a lost update, and one that only a death shows.
-func TestExploreFindsFaults(t *testing.T) {
-	lost, stuck := 0, 0
-	n := explore(t, bounds{switches: 1, kills: 1}, func() ([]*actor, func()) {
-		var count, locked satomic.Uint32
-		add := func() {
-			locked.Store(1)
-			count.Store(count.Load() + 1) // no atomic addition
-			locked.Store(0)
-		}
-		actors := []*actor{{f: add}, {slot: 2, f: add}, {f: func() {}}}
-		return actors, func() {
-			dead := actors[1].dead
-			if !dead && count.Load() != 2 {
-				lost++
-			}
-			if dead && locked.Load() != 0 {
-				stuck++
+		if d.holds[slot] > 0 {
+			if err := p.Release(d.holds[slot]); err != nil {
+				return err
 			}
 		}
+	}
+	d.check(d.permits)
+	last := d.join(8)
+	return errors.Join(last.TryAcquire(d.permits), last.Release(d.permits))
+}
+
+func (d *drama) play(bodies ...explore.Body) explore.Play {
+	return explore.Play{Bodies: bodies, Repair: d.repairs, Finish: d.end, Close: func() {
+		for _, p := range d.parties {
+			p.use.End()
+		}
+	}}
+}
+
+func upTo(switches, kills int) explore.Limits {
+	return explore.Limits{Switches: switches, Kills: kills}
+}
+
+// cast is who plays in a scene.
+type cast func(d *drama) []explore.Body
+
+func newScene(t *testing.T, name string, quick, full explore.Limits, kind, permits int, bodies cast) explore.Scene {
+	return explore.Scene{Name: name, Quick: quick, Full: full, Play: func() explore.Play {
+		d := newDrama(t, kind, permits)
+		return d.play(bodies(d)...)
+	}}
+}
+
+// TestProofSchedulesOfBooks tries the orders of the steps of those who take and
+// return permits, and die at it.
+func TestProofSchedulesOfBooks(t *testing.T) {
+	books := func(name string, quick, full explore.Limits, permits int, bodies cast) explore.Scene {
+		sc := newScene(t, name, quick, full, permit.Bounded, permits, bodies)
+		play := sc.Play
+		sc.Play = func() explore.Play {
+			p := play()
+			p.Close = nil // nobody waits
+			return p
+		}
+		return sc
+	}
+	pairs := func(d *drama) []explore.Body {
+		return []explore.Body{d.does("pair", 1, pair(1)), d.does("pair", 2, pair(1))}
+	}
+	returns := func(d *drama) []explore.Body {
+		d.starts(1, 1)
+		d.starts(2, 1)
+		return []explore.Body{d.does("giver", 1, give(1)), d.does("giver", 2, give(1))}
+	}
+	explore.Prove(t, []explore.Scene{
+		books("take and take", upTo(2, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
+			return []explore.Body{d.does("taker", 1, take(2)), d.does("taker", 2, take(2))}
+		}),
+		books("take and return", upTo(2, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
+			d.starts(1, 1)
+			d.starts(2, 1)
+			return []explore.Body{d.does("taker", 1, take(1)), d.does("giver", 2, give(1))}
+		}),
+		books("return and return", upTo(0, 2), upTo(1, 2), 3, returns),
+		books("return and return, numbers wrap", upTo(1, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
+			d.core.SetNumbers(1<<24 - 2)
+			return returns(d)
+		}),
+		books("three take and return", upTo(1, 0), upTo(1, 1), 3, func(d *drama) []explore.Body {
+			d.starts(2, 1)
+			d.starts(3, 1)
+			return []explore.Body{d.does("taker", 1, take(1)), d.does("giver", 2, give(1)), d.does("giver", 3, give(1))}
+		}),
+		books("pair and giver, two die", upTo(0, 2), upTo(1, 2), 3, func(d *drama) []explore.Body {
+			d.starts(2, 1)
+			return []explore.Body{d.does("pair", 1, pair(1)), d.does("giver", 2, give(1))}
+		}),
+		books("pair and pair", upTo(2, 0), upTo(4, 0), 1, pairs),
+		books("pair and pair, one dies", upTo(1, 1), upTo(2, 1), 1, pairs),
+		books("many at once and one", upTo(1, 0), upTo(2, 0), 300, func(d *drama) []explore.Body {
+			return []explore.Body{d.does("pair", 1, pair(260)), d.does("pair", 2, pair(1)), d.does("pair", 3, pair(270))}
+		}),
+		books("many at once and one, one dies", upTo(0, 1), upTo(1, 1), 300, func(d *drama) []explore.Body {
+			return []explore.Body{d.does("pair", 1, pair(260)), d.does("pair", 2, pair(1))}
+		}),
+		books("one process returns and takes, and another", upTo(2, 0), upTo(3, 0), 4, func(d *drama) []explore.Body {
+			d.starts(2, 1)
+			d.starts(1, 1)
+			return []explore.Body{d.does("giver", 1, give(1)), d.does("taker", 1, take(2)), d.does("giver", 2, give(1))}
+		}),
+		books("one process returns twice, and another", upTo(2, 0), upTo(3, 0), 3, func(d *drama) []explore.Body {
+			d.starts(2, 1)
+			d.starts(1, 1)
+			return []explore.Body{d.does("giver", 1, give(1)), d.does("pair", 1, take(1), give(1)), d.does("pair", 2, give(1), take(1))}
+		}),
+		books("one process leaves, another one takes", upTo(2, 0), upTo(4, 0), 3, func(d *drama) []explore.Body {
+			d.starts(1, 2)
+			p := d.enters(1)
+			return []explore.Body{d.does("giver", 1, give(1)), d.does("taker", 2, take(1)), {Name: "close", Run: func() error {
+				d.close(p)
+				return nil
+			}}}
+		}),
 	})
-	if lost == 0 || stuck == 0 {
-		t.Errorf("%d lost updates and %d held locks in %d schedules, want some", lost, stuck, n)
+}
+
+// TestProofSchedulesOfWaiters does so for those who wait.
+func TestProofSchedulesOfWaiters(t *testing.T) {
+	oneReturns := func(d *drama) []explore.Body {
+		d.starts(1, 1)
+		giver := d.does("giver", 1, give(1))
+		giver.Slot = 0 // others wait for it
+		return []explore.Body{giver, d.does("waiter", 2, await(1)), d.does("waiter", 3, await(1))}
 	}
+	oneGathers := func(d *drama) []explore.Body {
+		d.starts(1, 2)
+		giver := d.does("giver", 1, give(1), give(1))
+		giver.Slot = 0
+		return []explore.Body{giver, d.does("gatherer", 2, await(2)), d.does("waiter", 3, await(1))}
+	}
+	oneGivesUp := func(d *drama) []explore.Body {
+		ctx, cancel := context.WithCancel(context.Background())
+		return append(oneReturns(d)[:2], d.does("waiter", 3, awaitUntil(ctx, 1)),
+			explore.Body{Name: "impatience", Run: func() error { cancel(); return nil }})
+	}
+	oneCloses := func(d *drama) []explore.Body {
+		p := d.enters(3)
+		return append(oneReturns(d), explore.Body{Name: "close", Run: func() error { d.close(p); return nil }})
+	}
+	adds := func(n ...int) cast {
+		return func(d *drama) []explore.Body {
+			adder := d.does("adder", 1, give(n[0]), give(1))
+			adder.Slot = 0
+			bodies := []explore.Body{adder}
+			for i, n := range n[1:] {
+				slot := uint32(i) + 2
+				bodies = append(bodies, d.does("waiter", slot, await(n)))
+			}
+			return bodies
+		}
+	}
+	explore.Prove(t, []explore.Scene{
+		newScene(t, "one returns, two wait", upTo(1, 0), upTo(2, 0), permit.Bounded, 1, oneReturns),
+		newScene(t, "one returns, two wait, one dies", upTo(0, 1), upTo(1, 1), permit.Bounded, 1, oneReturns),
+		newScene(t, "one returns, two wait, one gives up", upTo(1, 0), upTo(2, 0), permit.Bounded, 1, oneGivesUp),
+		newScene(t, "one returns, two wait, one closes", upTo(1, 0), upTo(2, 0), permit.Bounded, 1, oneCloses),
+		newScene(t, "one returns two, one gathers, one waits", upTo(1, 0), upTo(2, 0), permit.Bounded, 2, oneGathers),
+		newScene(t, "one returns two, one gathers, one waits, one dies", upTo(0, 1), upTo(1, 1), permit.Bounded, 2, oneGathers),
+		newScene(t, "signals for two", upTo(1, 0), upTo(2, 0), permit.Signal, 0, adds(1, 1, 1)),
+		newScene(t, "signals for two, one dies", upTo(0, 1), upTo(1, 1), permit.Signal, 0, adds(1, 1, 1)),
+		newScene(t, "signals for one that gathers and one that waits", upTo(1, 0), upTo(2, 0), permit.Signal, 0, adds(2, 2, 1)),
+		newScene(t, "signals for one that gathers and one that waits, one dies", upTo(0, 1), upTo(1, 1), permit.Signal, 0, adds(2, 2, 1)),
+	})
 }

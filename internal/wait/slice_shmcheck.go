@@ -9,8 +9,8 @@ var withoutSlice atomic.Bool //nolint:gochecknoglobals // a switch of a test bui
 // WithoutSlice makes sleepers sleep for as long as nobody wakes them, until
 // restore is called: a wake-up that was lost is then a hang and not a delay.
 func WithoutSlice() (restore func()) {
-	withoutSlice.Store(true)
-	return func() { withoutSlice.Store(false) }
+	before := withoutSlice.Swap(true)
+	return func() { withoutSlice.Store(before) }
 }
 
 // looksAgain reports whether sleepers look again by themselves.
