@@ -74,7 +74,7 @@ func (e *Event) Set() {
 		panic(errClosed())
 	}
 	if err := e.core.Set(); err != nil {
-		panic(public(&e.base, err))
+		complain(&e.base, err)
 	}
 }
 
@@ -84,7 +84,7 @@ func (e *Event) Clear() {
 		panic(errClosed())
 	}
 	if err := e.core.Clear(); err != nil {
-		panic(public(&e.base, err))
+		complain(&e.base, err)
 	}
 }
 
@@ -95,7 +95,7 @@ func (e *Event) IsSet() bool {
 	}
 	is, err := e.core.IsSet()
 	if err != nil {
-		panic(public(&e.base, err))
+		complain(&e.base, err)
 	}
 	return is
 }

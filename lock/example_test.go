@@ -58,3 +58,27 @@ func ExampleEvent() {
 	// warmed up
 	// set: true
 }
+
+func ExampleBarrier() {
+	ctx := context.Background()
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Close()
+	step, err := lock.OpenOrCreateBarrier(ctx, seg, "step", lock.BarrierSpec{Parties: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { // mostly it is another process
+		if _, err := step.Wait(ctx); err != nil {
+			log.Print(err)
+		}
+	}()
+	// If the other party dies while it waits, the error is lock.ErrBroken.
+	if _, err := step.Wait(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("both have come")
+	// Output: both have come
+}

@@ -226,4 +226,12 @@ func public(h *handle.Handle, err error) error {
 	return handle.Err(h, err)
 }
 
+// complain panics with the error of a call that has no other way to tell of it.
+// Bytes that others spoilt, or a file that they cut off, are no reason to.
+func complain(h *handle.Handle, err error) {
+	if err = public(h, err); !errors.Is(err, shm.ErrCorrupt) {
+		panic(err)
+	}
+}
+
 func errClosed() error { return fmt.Errorf("lock: segment is closed: %w", fs.ErrClosed) }

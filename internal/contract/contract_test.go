@@ -48,16 +48,17 @@ type withSpec[S any] interface {
 }
 
 var (
-	_ handle                   = (*value.Value[int64])(nil)
-	_ handle                   = (*value.Atomic[int64])(nil)
-	_ withSpec[array.Spec]     = (*array.Array[int64])(nil)
-	_ withSpec[array.Spec]     = (*array.Atomic[int64])(nil)
-	_ withSpec[lock.Spec]      = (*lock.Mutex)(nil)
-	_ handle                   = (*lock.Event)(nil)
-	_ withSpec[semaphore.Spec] = (*semaphore.Semaphore)(nil)
-	_ withSpec[queue.Spec]     = (*queue.Queue[int64])(nil)
-	_ encoding.TextMarshaler   = segm(nil)
-	_ encoding.TextUnmarshaler = segm(nil)
+	_ handle                     = (*value.Value[int64])(nil)
+	_ handle                     = (*value.Atomic[int64])(nil)
+	_ withSpec[array.Spec]       = (*array.Array[int64])(nil)
+	_ withSpec[array.Spec]       = (*array.Atomic[int64])(nil)
+	_ withSpec[lock.Spec]        = (*lock.Mutex)(nil)
+	_ handle                     = (*lock.Event)(nil)
+	_ withSpec[lock.BarrierSpec] = (*lock.Barrier)(nil)
+	_ withSpec[semaphore.Spec]   = (*semaphore.Semaphore)(nil)
+	_ withSpec[queue.Spec]       = (*queue.Queue[int64])(nil)
+	_ encoding.TextMarshaler     = segm(nil)
+	_ encoding.TextUnmarshaler   = segm(nil)
 )
 
 // Package shm.
@@ -194,7 +195,10 @@ var (
 	_ func(mut) (shm.Participant, bool)                = mut.Holder
 )
 
-type evt = *lock.Event
+type (
+	evt = *lock.Event
+	bar = *lock.Barrier
+)
 
 var (
 	_ func(ctxt, segm, string) (evt, error) = lock.CreateEvent
@@ -204,6 +208,18 @@ var (
 	_ func(evt)                             = evt.Clear
 	_ func(evt) bool                        = evt.IsSet
 	_ func(evt, ctxt) error                 = evt.Wait
+
+	_                                                         = lock.BarrierSpec{Parties: int(0)}
+	_                                                         = lock.ErrBroken
+	_ func(ctxt, segm, string, lock.BarrierSpec) (bar, error) = lock.CreateBarrier
+	_ func(ctxt, segm, string) (bar, error)                   = lock.OpenBarrier
+	_ func(ctxt, segm, string, lock.BarrierSpec) (bar, error) = lock.OpenOrCreateBarrier
+	_ func(bar, ctxt) (int, error)                            = bar.Wait
+	_ func(bar)                                               = bar.Abort
+	_ func(bar)                                               = bar.Reset
+	_ func(bar) int                                           = bar.Parties
+	_ func(bar) int                                           = bar.Waiting
+	_ func(bar) bool                                          = bar.Broken
 )
 
 // Package semaphore.
@@ -323,6 +339,7 @@ func TestSentinels(t *testing.T) {
 		"lock: poisoned: its owner died holding it": lock.ErrPoisoned,
 		"lock: locked":                                     lock.ErrLocked,
 		"lock: not held by this process":                   lock.ErrNotOwner,
+		"lock: broken barrier":                             lock.ErrBroken,
 		"semaphore: no permit free":                        semaphore.ErrNoPermit,
 		"semaphore: released more than this process holds": semaphore.ErrNotHeld,
 		"queue: full":                                      queue.ErrFull,

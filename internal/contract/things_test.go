@@ -133,6 +133,7 @@ type (
 	bins = array.Atomic[int64]
 	mu   = lock.Mutex
 	flag = lock.Event
+	gate = lock.Barrier
 	sema = semaphore.Semaphore
 	jobs = queue.Queue[int64]
 )
@@ -242,6 +243,19 @@ func locks() []thing {
 			reading("Wait", on(func(ctx ctxt, e *flag) error { return e.Wait(ctx) })),
 			loading("IsSet", do(func(e *flag) { e.IsSet() })),
 			storing("Clear", do((*flag).Clear)),
+		},
+	}, {
+		kind: "barrier", zero: func() handle { return new(gate) },
+		create: with(lock.CreateBarrier, lock.BarrierSpec{Parties: 1}), open: as(lock.OpenBarrier),
+		orCreate: with(lock.OpenOrCreateBarrier, lock.BarrierSpec{}),
+		spec:     func(h handle) any { return of[*gate](h).Spec() },
+		calls: []call{
+			// Not waiting: a ctx that is done breaks the barrier, as package lock tests.
+			trying("Wait", on(func(ctx ctxt, b *gate) error { return drop(b.Wait(ctx)) })),
+			asking("Waiting", get((*gate).Waiting)),
+			asking("Broken", get((*gate).Broken)),
+			storing("Abort", do((*gate).Abort)),
+			storing("Reset", do((*gate).Reset)),
 		},
 	}, {
 		kind: "semaphore", zero: func() handle { return new(sema) },

@@ -3,6 +3,7 @@
 package kinds
 
 import (
+	"github.com/shoal-ipc/shoal/internal/barrier"
 	"github.com/shoal-ipc/shoal/internal/cell"
 	"github.com/shoal-ipc/shoal/internal/event"
 	"github.com/shoal-ipc/shoal/internal/object"
@@ -23,6 +24,7 @@ var table = [...]*object.Kind{
 	4:  vector.AtomicKind(),
 	5:  robust.Kind(),
 	9:  event.Kind(),
+	10: barrier.Kind(),
 	11: permit.Kind(),
 	12: ring.Kind(),
 }
