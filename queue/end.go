@@ -41,6 +41,9 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 		return err
 	}
 	err = q.port.Join(ctx)
+	if err == nil && q.use.Closed() {
+		err = q.closed() // what was empty may have been another memory
+	}
 	q.exit(m)
 	return q.fail(err)
 }

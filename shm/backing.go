@@ -31,6 +31,8 @@ type backing interface {
 	grow(from, to int64) error
 	// onLoss has f called once memory turned out to be lost: see sys.NewGuard.
 	onLoss(f func())
+	// hit reports whether memory turned out to be lost.
+	hit() bool
 	// blank puts zeros into the place of what lies beyond size.
 	blank(size int64) error
 	// unmap ends the use of the memory. Nothing may touch it afterwards.
@@ -114,6 +116,8 @@ func (b *fileBacking) mapBy(m mapper, length int64) (mem.Region, error) {
 }
 
 func (b *fileBacking) onLoss(f func()) { b.guard.OnHit(f) }
+
+func (b *fileBacking) hit() bool { return b.guard.Hit() }
 
 func (b *fileBacking) blank(size int64) error { return sys.Blank(b.data, size) }
 

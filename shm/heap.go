@@ -50,6 +50,8 @@ func (b *heapBacking) grow(int64, int64) error { return nil }
 
 func (b *heapBacking) onLoss(func()) {}
 
+func (b *heapBacking) hit() bool { return false }
+
 func (b *heapBacking) blank(int64) error { return nil }
 
 func (b *heapBacking) unmap() error { return nil }

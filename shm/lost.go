@@ -82,18 +82,34 @@ func (a *attachment) lose() {
 	why := a.lost
 	a.mu.Unlock()
 	opened.drop(a)
-	// First, so that whoever goes to sleep from now on can be woken.
-	_ = a.back.blank(there)
 	for _, u := range uses {
-		u.Lose(why)
+		u.Lose(why) // first: what is taken from the zeros is given back
 	}
 	if a.slot != 0 {
 		a.stopWatch()
+	}
+	_ = a.back.blank(there)
+	if a.slot != 0 {
 		_ = a.member.Shrunk(there)
 	}
-	// And who is asleep already, on words that nobody can reach.
+	// Last: those asleep, on words that nobody can reach, go on with the zeros.
 	sys.Rouse()
 	object.Unpin(m)
+}
+
+// firstSegment is newSegment for a use that nobody has yet.
+func firstSegment(u *use) *Segment {
+	u.Party.Strayed = u.a.hit
+	return newSegment(u)
+}
+
+// hit reports whether memory turned out to be lost, and has the segment lost then.
+func (a *attachment) hit() bool {
+	if !a.back.hit() {
+		return false
+	}
+	a.lose()
+	return true
 }
 
 // gone says why a segment cannot be used.

@@ -125,7 +125,7 @@ func openFile(ctx context.Context, f *os.File, path string, opts *Options) (*Seg
 	defer leave()
 	if a := opened.current(place); a != nil {
 		if u, ok := a.open(); ok {
-			return newSegment(u), f.Close()
+			return firstSegment(u), f.Close()
 		}
 	}
 	a, err := attachFile(ctx, f, key, path)
@@ -253,7 +253,7 @@ func (a *attachment) begin(p *place) *Segment {
 	a.note(a.words(), need)
 	a.stopWatch = guardian.Watch(watched{a})
 	a.beware()
-	return newSegment(u)
+	return firstSegment(u)
 }
 
 // openReadOnly opens a segment to look at: no slot, no lock, no change.
@@ -273,5 +273,5 @@ func openReadOnly(f *os.File, info sys.FileInfo, path string) (*Segment, error) 
 	a.spec.Size, a.spec.Mode = v.size(), info.Mode.Perm()
 	u, _ := a.open()
 	a.beware()
-	return newSegment(u), nil
+	return firstSegment(u), nil
 }

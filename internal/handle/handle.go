@@ -100,10 +100,12 @@ func Err(h *Handle, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, fs.ErrClosed) {
-		return lost(h, err)
-	}
 	c, ok := errors.AsType[*mem.Corruption](err) // allocates nothing, as errors.As would
+	if ok || errors.Is(err, fs.ErrClosed) {
+		if why := h.use.Lost(); why != nil {
+			return &shm.CorruptError{Segment: h.seg.Name(), Field: why.Field, Offset: why.Offset, Got: why.Got, Want: why.Want}
+		}
+	}
 	if !ok {
 		return err
 	}
@@ -113,13 +115,4 @@ func Err(h *Handle, err error) error {
 		e.Segment = h.seg.Name()
 	}
 	return e
-}
-
-// lost returns err, unless the segment only seems closed because its memory was lost.
-func lost(h *Handle, err error) error {
-	c := h.use.Lost()
-	if c == nil {
-		return err
-	}
-	return &shm.CorruptError{Segment: h.seg.Name(), Field: c.Field, Offset: c.Offset, Got: c.Got, Want: c.Want}
 }

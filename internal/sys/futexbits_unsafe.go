@@ -26,10 +26,14 @@ func FutexSleep(word *uint32, want, bits uint32) {
 
 // FutexRouse wakes those sleepers on word, in every process, that named one of
 // bits when they fell asleep, or that named none, and returns how many there were.
+// If the word's memory is lost, nobody can be woken; then its Guard is hit.
 func FutexRouse(word *uint32, bits uint32) int {
 	const all = 1<<31 - 1
 	r, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWakeBitset, all, 0, 0, uintptr(bits))
 	if errno != 0 {
+		if errno == unix.EFAULT {
+			touch(word)
+		}
 		return 0
 	}
 	return int(r)

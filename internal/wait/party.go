@@ -27,6 +27,10 @@ type Party struct {
 	// plus one into a word that is zero, and zero when it wakes. Nobody waits
 	// for these words; they are for people (shm.Segment.Holds).
 	Board []satomic.Uint32
+
+	// Strayed, if not nil, is asked by those who wake up, and reports whether the word
+	// that they slept on is not the shared one any more; then it closes the party.
+	Strayed func() bool
 }
 
 // tick is the time between two ticks of a party's clock. Who has slept through
@@ -55,6 +59,9 @@ func (p *Party) Close() {
 		s.interrupt()
 	}
 }
+
+// strayed reports whether the party's memory is not shared any more.
+func (p *Party) strayed() bool { return p.Strayed != nil && p.Strayed() }
 
 // over reports whether the party was closed.
 func (p *Party) over() bool {

@@ -33,6 +33,9 @@ func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time
 	}
 	p.sleep(want, limit)
 	if p.word.Load() != want {
+		if party.strayed() {
+			return fs.ErrClosed
+		}
 		return nil // whatever else has ended, this has not been in vain
 	}
 	return over(ctx, party)
