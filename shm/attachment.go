@@ -194,10 +194,13 @@ func (a *attachment) leaveObject(entry int) {
 const patience = 20 * time.Millisecond
 
 // endLifetime takes the segment's name away if this process was the one it
-// lived for. If another process holds the structural lock for long, that
-// happens later, so that Close never waits for another process.
+// lived for. If another process holds the structural lock for long, or there is
+// no descriptor to take it by, that happens later: Close never waits for another
+// process, and what it has to give back has been given back.
 func (a *attachment) endLifetime(m *object.Mapping) error {
+	ran := false
 	finish := func() error {
+		ran = true
 		a.audit() // the others may have died where nobody was told
 		if a.expired() && a.header.state.Load() == stateLive {
 			return a.expire()
@@ -207,11 +210,16 @@ func (a *attachment) endLifetime(m *object.Mapping) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := a.locked(ctx, finish)
-	if ctx.Err() == nil || err == nil {
+	if ran {
 		return err
 	}
 	go func() {
-		_ = a.locked(context.Background(), finish) // nobody is left to tell; Prune does it otherwise
+		for !ran {
+			_ = a.locked(context.Background(), finish) // nobody is left to tell; Prune does it otherwise
+			if !ran {
+				_ = rest(context.Background(), auditEvery)
+			}
+		}
 		object.Unpin(m)
 	}()
 	return nil
