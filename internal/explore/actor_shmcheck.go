@@ -58,11 +58,13 @@ func newActor(b Body) *actor {
 }
 
 // able reports whether a can take a step.
-func (a *actor) able() bool {
+func (r *run) able(a *actor) bool {
 	switch a.status {
 	case fresh, ready:
 		return !a.dead
 	case waiting:
+		r.looking = true
+		defer func() { r.looking = false }()
 		return !a.dead && a.until()
 	}
 	return false
@@ -139,6 +141,9 @@ func (r *run) self() *actor {
 
 // step is the hook: it runs before each step.
 func (r *run) step() {
+	if r.looking {
+		return
+	}
 	a := r.stepper()
 	if a == nil {
 		return
@@ -178,10 +183,11 @@ func Until(ok func() bool) {
 		return
 	}
 	a := r.stepper()
-	for !ok() {
-		a.until = ok
+	a.until = ok
+	for a.status = waiting; !r.able(a); a.status = waiting {
 		a.park(waiting)
 	}
+	a.status = active
 }
 
 // Pass is a step of the calling body, in which time passes.

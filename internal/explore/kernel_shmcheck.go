@@ -83,7 +83,7 @@ func (r *run) passUntilAble() bool {
 		elapse(pause)
 		r.expire()
 		r.settle()
-		if slices.ContainsFunc(r.actors, (*actor).able) {
+		if slices.ContainsFunc(r.actors, r.able) {
 			return true
 		}
 	}

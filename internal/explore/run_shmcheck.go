@@ -27,6 +27,7 @@ type run struct {
 	pending choice // what current has decided at its step
 	careful bool   // somebody is blocked in Go, and may go on while current runs
 	alone   bool   // Finish runs
+	looking bool   // what somebody waits for in Until is looked at
 	steps   int
 	fault   error
 	ending  bool  // nobody is to go on
@@ -101,7 +102,7 @@ func (r *run) choose(current *actor) choice {
 		switch {
 		case a == current:
 			first = choice(i)
-		case !a.able():
+		case !r.able(a):
 		case current == nil && first == none:
 			first = choice(i)
 		case current == nil || r.left.Switches > 0:
@@ -247,7 +248,7 @@ func (r *run) finish() {
 	r.actors = append(r.actors, a)
 	for a.status != over {
 		r.resume(a)
-		if a.status != over && !a.able() && !r.passUntilAble() {
+		if a.status != over && !r.able(a) && !r.passUntilAble() {
 			break
 		}
 	}

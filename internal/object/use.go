@@ -59,6 +59,8 @@ type Use struct {
 	ReadOnly bool
 	Peers    Peers
 	mapping  atomic.Pointer[Mapping] // nil once closed or lost
+	takings  atomic.Int64
+	idle     chan struct{}           // full when there may be no taking any more
 	memory   atomic.Pointer[Mapping] // nil once closed
 	lost     atomic.Pointer[mem.Corruption]
 }
@@ -74,7 +76,7 @@ type Peers interface {
 
 // NewUse returns a Use of m.
 func NewUse(m *Mapping, slot uint32, peers Peers) *Use {
-	u := &Use{Party: wait.NewParty(), Slot: slot, ReadOnly: slot == 0, Peers: peers}
+	u := &Use{Party: wait.NewParty(), Slot: slot, ReadOnly: slot == 0, Peers: peers, idle: make(chan struct{}, 1)}
 	u.mapping.Store(m)
 	u.memory.Store(m)
 	return u
@@ -95,12 +97,45 @@ func Unpin(m *Mapping) { runtime.KeepAlive(m) }
 // Closed reports whether the segment was closed, or its memory lost.
 func (u *Use) Closed() bool { return u.mapping.Load() == nil }
 
+// BeginTaking is for who has waited and is about to take something that is lost, or
+// spoilt, if it is found in this participant's hands when the segment is closed:
+// until EndTaking, End does not return. It fails if the segment is closed. Between
+// the two nothing may wait, and Closed says whether to give it back.
+func (u *Use) BeginTaking() bool {
+	u.takings.Add(1)
+	if !u.Closed() {
+		return true
+	}
+	u.EndTaking()
+	return false
+}
+
+// EndTaking ends what BeginTaking, which returned true, began.
+func (u *Use) EndTaking() {
+	if u.takings.Add(-1) == 0 && u.Closed() {
+		u.rest()
+	}
+}
+
+// rest has End look whether anybody is taking.
+func (u *Use) rest() {
+	select {
+	case u.idle <- struct{}{}:
+	default:
+	}
+}
+
 // End makes the Use a closed one: operations that begin fail, those that wait
-// return fs.ErrClosed.
+// return fs.ErrClosed. It waits for those that are just taking what they waited
+// for: they give it back, or their callers have it.
 func (u *Use) End() {
 	u.mapping.Store(nil)
 	u.memory.Store(nil)
 	u.Party.Close()
+	for u.takings.Load() != 0 {
+		<-u.idle
+	}
+	u.rest() // there may be another call of End
 }
 
 // Lose makes operations fail from now on, those that wait too, because the

@@ -58,8 +58,8 @@ func TestProofSchedulesOfQueues(t *testing.T) {
 		two("two put, one takes, one dies", upTo(0, 1), upTo(1, 1), producers),
 		two("two take, one puts, one dies", upTo(0, 1), upTo(1, 1), consumers),
 		three("two take, one puts, two die", upTo(1, 0), upTo(0, 2), consumers),
-		one("two wait to put", upTo(1, 0), upTo(2, 0), waitingProducers),
-		one("two wait to put, one dies", upTo(0, 1), upTo(1, 1), waitingProducers),
+		one("two wait to put", upTo(1, 0), upTo(1, 0), waitingProducers),
+		one("two wait to put, one dies", upTo(0, 1), upTo(0, 1), waitingProducers),
 		two("two wait to take", upTo(1, 0), upTo(2, 0), waitingConsumers),
 		two("two wait to take, one dies", upTo(0, 1), upTo(1, 1), waitingConsumers),
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"testing"
 
@@ -289,4 +290,90 @@ func TestProofSchedulesOfCulprits(t *testing.T) {
 			return play
 		},
 	}})
+}
+
+// TestProofSchedulesOfACloseWhileOneWaits closes the segment of one that waits for
+// the mutex, as it is unlocked: it is poisoned only if that one was inside.
+func TestProofSchedulesOfACloseWhileOneWaits(t *testing.T) {
+	explore.Prove(t, []explore.Scene{{
+		Name: "close, unlock and wait", Quick: explore.Limits{Switches: 2}, Full: explore.Limits{Switches: 4},
+		Play: func() explore.Play {
+			d := newDrama(t, robust.Poison)
+			holder, waiter := d.enters(1), d.enters(2)
+			d.mind(holder.Lock(context.Background()))
+			ended, entered := false, false
+			return d.play(
+				explore.Body{Name: "waiter", Run: func() error {
+					err := waiter.Lock(context.Background())
+					entered = err == nil
+					ended = true
+					return orNil(err, fs.ErrClosed)
+				}},
+				explore.Body{Name: "holder", Run: func() error {
+					explore.Until(func() bool { return ended || d.words.Word()&robust.Sleepers != 0 })
+					return holder.Unlock()
+				}},
+				explore.Body{Name: "close", Run: func() error {
+					d.close(waiter)
+					explore.Until(func() bool { return ended })
+					d.peers.exit(2)
+					if x := d.words.Word(); x&robust.Poisoned != 0 && !entered {
+						return fmt.Errorf("the word is %#x, and nobody was inside", x)
+					}
+					return nil
+				}},
+			)
+		},
+	}})
+}
+
+func (d *drama) mind(err error) {
+	if err != nil {
+		d.wrong("%w", err)
+	}
+}
+
+// TestProofSchedulesOfCloses closes the segment of one that does something with the
+// mutex, which another one uses.
+func TestProofSchedulesOfCloses(t *testing.T) {
+	ctx := context.Background()
+	ops := map[string]func(d *drama, p *party) error{
+		"lock": func(_ *drama, p *party) error { return errors.Join(p.Lock(ctx), p.Unlock()) },
+		"try":  func(_ *drama, p *party) error { return p.TryLock() },
+		"recover": func(d *drama, p *party) error {
+			return p.Recover(ctx, func() error { return d.fixOpen(p) })
+		},
+		"lock and repair": func(d *drama, p *party) error {
+			return errors.Join(p.LockRepaired(ctx, func() error { return d.fixOpen(p) }), p.Unlock())
+		},
+		"try and repair": func(d *drama, p *party) error { return p.TryLockRepaired(func() error { return d.fixOpen(p) }) },
+	}
+	var scenes []explore.Scene
+	for _, state := range []uint32{0, robust.Poisoned} {
+		for _, name := range slices.Sorted(maps.Keys(ops)) {
+			op := ops[name]
+			scenes = append(scenes, explore.Scene{
+				Name: fmt.Sprintf("%s, word %#x", name, state), Quick: explore.Limits{Switches: 2}, Full: explore.Limits{Switches: 3},
+				Play: func() explore.Play {
+					d := newDrama(t, robust.Poison)
+					d.words.Scribble(state, 0, 0)
+					p, ended := d.enters(2), false
+					return d.play(explore.Body{Name: "one", Run: func() error {
+						err := op(d, p)
+						ended = true
+						return orNil(err, fs.ErrClosed, robust.ErrPoisoned, robust.ErrLocked, robust.ErrNotOwner)
+					}}, d.mends(1), d.closes(2, &ended))
+				},
+			})
+		}
+	}
+	explore.Prove(t, scenes)
+}
+
+// fixOpen is a repair by p, which does not begin after Close, which lets others in.
+func (d *drama) fixOpen(p *party) error {
+	if p.use.Closed() {
+		d.wrong("%d repairs although the segment is closed", p.use.Slot)
+	}
+	return nil
 }

@@ -87,13 +87,14 @@ func (m *Mutex) Lock(ctx context.Context) error {
 		return m.unusable()
 	}
 	err := ctx.Err()
-	if err == nil && !m.words.w.CompareAndSwap(0, m.slot) { // pairs with: robust.free (Unlock)
+	switch {
+	case err != nil:
+	case m.words.w.CompareAndSwap(0, m.slot): // pairs with: robust.free (Unlock)
+		err = m.confirm()
+	default:
 		err = m.lockSlow(ctx, nil)
 	}
 	if err == nil {
-		if m.use.Closed() {
-			err = m.undo()
-		}
 		m.sync.Acquire()
 	}
 	object.Unpin(mapping)
@@ -112,9 +113,9 @@ func (m *Mutex) TryLock() error {
 		err = m.tryLockSlow()
 	}
 	if err == nil {
-		if m.use.Closed() {
-			err = m.undo()
-		}
+		err = m.confirm()
+	}
+	if err == nil {
 		m.sync.Acquire()
 	}
 	object.Unpin(mapping)
@@ -139,6 +140,29 @@ func (m *Mutex) Unlock() error {
 	object.Unpin(mapping)
 	runtime.KeepAlive(m)
 	return err
+}
+
+// take takes the mutex, whose word is x, for one that has waited, and reports
+// whether it did. Close waits until its caller has it or it is given back: a mutex
+// that Close finds held it takes for one in use, and may poison it.
+func (m *Mutex) take(x, next uint32) (bool, error) {
+	if !m.use.BeginTaking() {
+		return false, fs.ErrClosed
+	}
+	defer m.use.EndTaking()
+	if !m.words.w.CompareAndSwap(x, next) {
+		return false, nil
+	}
+	err := m.confirm()
+	return err == nil, err
+}
+
+// confirm ends the taking of the mutex.
+func (m *Mutex) confirm() error {
+	if m.use.Closed() {
+		return m.undo()
+	}
+	return nil
 }
 
 // undo gives the mutex back that was taken while the segment was closed: Close

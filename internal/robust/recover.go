@@ -185,11 +185,16 @@ func (m *Mutex) repair(ctx context.Context, fn func() error, after uint32) error
 	// While the mutex is not poisoned there is no culprit. If the process dies
 	// in between, repair blames it.
 	m.words.culprit.CompareAndSwap(m.self(), 0)
+	if !m.use.BeginTaking() {
+		m.endRepair(0) // unless Close has done so
+		return fs.ErrClosed
+	}
+	defer m.use.EndTaking()
 	if !m.endRepair(after) {
 		return fs.ErrClosed
 	}
-	if after != 0 && m.use.Closed() {
-		return m.undo()
+	if after != 0 {
+		return m.confirm()
 	}
 	return nil
 }

@@ -245,7 +245,8 @@ func sweep(t *testing.T, p robust.Policy, sc scene) int {
 }
 
 // TestOthersAtEveryStep has something happen between any two steps of an
-// operation of b: the close of its segment, a death, a whole critical section.
+// operation of b: a death, a whole critical section. (Closes are tried by
+// TestProofSchedulesOfCloses, because they may have to wait for b.)
 func TestOthersAtEveryStep(t *testing.T) {
 	defer wait.WithoutSlice()()
 	defer satomic.SetHook(nil)
@@ -266,7 +267,6 @@ func TestOthersAtEveryStep(t *testing.T) {
 		},
 	}
 	events := map[string]func(s *stage){
-		"close": func(s *stage) { s.close(s.b) },
 		"section": func(s *stage) {
 			if s.a.TryLock() == nil {
 				s.must(s.a.Unlock())

@@ -22,13 +22,14 @@ func (m *Mutex) LockUnless(ctx context.Context, enough func() bool) error {
 		return m.unusable()
 	}
 	err := ctx.Err()
-	if err == nil && !m.words.w.CompareAndSwap(0, m.slot) { // pairs with: robust.free (Unlock)
+	switch {
+	case err != nil:
+	case m.words.w.CompareAndSwap(0, m.slot): // pairs with: robust.free (Unlock)
+		err = m.confirm()
+	default:
 		err = m.lockSlow(ctx, enough)
 	}
 	if err == nil {
-		if m.use.Closed() {
-			err = m.undo()
-		}
 		m.sync.Acquire()
 	}
 	object.Unpin(mapping)

@@ -19,7 +19,12 @@ func (m *Mutex) lockSlow(ctx context.Context, enough func() bool) error {
 			outcome = m.refused()
 			return true
 		}
-		return x == 0 && m.words.w.CompareAndSwap(0, m.slot)
+		if x != 0 {
+			return false
+		}
+		var taken bool
+		taken, outcome = m.take(0, m.slot)
+		return taken || outcome != nil
 	}) {
 		if outcome != nil {
 			return m.checked(outcome)
@@ -48,8 +53,13 @@ func (m *Mutex) queue(ctx context.Context, arrival time.Time, enough func() bool
 		waited := time.Since(arrival)
 		starves := waited >= patience
 		if x&ownerMask == 0 && (x&starving == 0 || slept || starves) {
-			if m.words.w.CompareAndSwap(x, m.taken(x, slept, starves)) {
+			taken, err := m.take(x, m.taken(x, slept, starves))
+			switch {
+			case taken:
 				return nil
+			case err != nil:
+				m.withdraw()
+				return err
 			}
 			continue
 		}
