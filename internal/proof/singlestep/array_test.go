@@ -39,7 +39,37 @@ func arrayOperations() []operation {
 				do:   func() error { return a.Do(ctx, fill(newValue)) },
 			}, err
 		}},
+		{name: "Array.Atomic.Add", full: 1, lay: layCounters, open: func(ctx context.Context, seg *shm.Segment) (deed, error) {
+			a, err := array.OpenAtomic[uint32](ctx, seg, "c")
+			return deed{
+				warm: func() error { a.Add(2, 0); return nil },
+				do:   func() error { a.Add(2, 1); return nil },
+			}, err
+		}},
 	}
+}
+
+// counterBooks is an array of numbers, of which children add 1 to the third.
+type counterBooks struct {
+	empty
+	c *array.Atomic[uint32]
+}
+
+func layCounters(ctx context.Context, seg *shm.Segment) (subject, error) {
+	c, err := array.CreateAtomic[uint32](ctx, seg, "c", array.Spec{Len: cells})
+	return &counterBooks{c: c}, err
+}
+
+func (b *counterBooks) meet(context.Context) error { return nil }
+
+func (b *counterBooks) judge(context.Context, shm.Death) (int, error) {
+	n := b.c.Swap(2, 0)
+	for i, x := range b.c.All() {
+		if x != 0 || n > 1 {
+			return 0, fmt.Errorf("%d was added, and number %d is %d", n, i, x)
+		}
+	}
+	return int(n), nil
 }
 
 func row(x uint64) (r [cells]uint64) {

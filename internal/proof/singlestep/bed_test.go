@@ -125,11 +125,11 @@ func (b *bed) learn(ctx context.Context) (pcs []int64, o outcome, err error) {
 	return pcs, o, err
 }
 
-// kill kills a child that has executed n instructions of the operation. It
+// kill kills a child that walk has brought to an instruction of the operation. It
 // returns the address of the one that would have been next.
-func (b *bed) kill(ctx context.Context, n int, walk func(v *victim, n int) error) (pc int64, o outcome, err error) {
+func (b *bed) kill(ctx context.Context, walk func(v *victim) error) (pc int64, o outcome, err error) {
 	o, err = b.attempt(ctx, func(v *victim) (err error) {
-		if err = walk(v, n); err == nil {
+		if err = walk(v); err == nil {
 			pc, err = v.next()
 		}
 		return err

@@ -51,7 +51,17 @@ func beside(f func()) {
 		go beside(f)
 		select {}
 	}
+	deep()
 	f()
+}
+
+// deep makes the goroutine's stack large enough for all that follows: to make it
+// larger takes some ten thousand instructions, which change nothing that is shared.
+//
+//go:noinline
+func deep() byte {
+	var room [1 << 16]byte
+	return room[len(os.Args)]
 }
 
 // warmUps is how often a child does the operation before the one that counts.

@@ -52,7 +52,7 @@ type deed struct {
 // process does, when caches and pools are empty and pages are not there.
 func operations() []operation {
 	warm := slices.Concat(mutexOperations(), semaphoreOperations(), valueOperations(), arrayOperations(),
-		queueOperations())
+		queueOperations(), eventOperations(), recoverOperations())
 	all := warm
 	for _, op := range warm {
 		open := op.open

@@ -17,7 +17,7 @@ import (
 
 var (
 	points = flag.Int("points", 5, "kills for each hot operation, unless SHOAL_PROOF=full")
-	others = flag.Int("others", 25, "kills for each other operation, if SHOAL_PROOF=full")
+	others = flag.Int("others", 15, "kills for each other operation, if SHOAL_PROOF=full")
 )
 
 // TestProofSingleStep kills a child after each instruction of each hot operation,
@@ -54,7 +54,7 @@ func TestProofSingleStep(t *testing.T) {
 			if kills == most && len(s.ends) != len(s.trace) && !t.Failed() {
 				t.Errorf("%d instructions were not reached", len(s.trace)-len(s.ends))
 			}
-			instructions += len(s.ends)
+			instructions += len(s.ends) + s.astray
 			ops++
 		})
 	}

@@ -22,7 +22,7 @@ type sweep struct {
 	todo   []int    // instructions that were not tried
 	ends   []killed // what came of those that were
 	faults []string
-	astray int   // kills at another instruction than the one that was meant
+	astray int   // kills at other instructions, of operations that do not go the same way each time
 	failed error // of the sweep itself
 }
 
@@ -154,18 +154,19 @@ func (s *sweep) next() (n int, ok bool) {
 	return n, true
 }
 
-// tries is how often a child is sent to an instruction that it does not get to.
-const tries = 5
+// tries is how often a child is sent to an instruction of a hot operation that
+// it does not get to.
+const tries = 8
 
 // kill kills after n instructions.
 func (s *sweep) kill(ctx context.Context, b **bed, n int) error {
-	walk := (*victim).advance
-	if s.loose {
-		walk = (*victim).stroll
+	walk, times := func(v *victim) error { return v.stroll(n) }, 1
+	if s.op.hot && !s.loose {
+		walk, times = s.way(n), tries
 	}
-	for done, i := false, 0; !done && i < tries; i++ {
+	for done := false; !done && times > 0; times-- {
 		err := s.use(ctx, b, func() (outcome, error) {
-			pc, o, err := (*b).kill(ctx, n, walk)
+			pc, o, err := (*b).kill(ctx, walk)
 			over := errors.Is(err, errOver)
 			if over {
 				err = nil
@@ -182,6 +183,25 @@ func (s *sweep) kill(ctx context.Context, b **bed, n int) error {
 	return nil
 }
 
+// way returns how to get to instruction n: by a leap to the last one before it
+// that is not met earlier, and the rest by steps.
+func (s *sweep) way(n int) func(v *victim) error {
+	m := 0
+	for i := range n {
+		if slices.Index(s.trace, s.trace[i]) == i {
+			m = i
+		}
+	}
+	return func(v *victim) error {
+		if m > 0 {
+			if err := v.leap(s.trace[m]); err != nil {
+				return err
+			}
+		}
+		return v.advance(n - m)
+	}
+}
+
 // note writes down what came of a kill; it reports whether that is all there is
 // to be had.
 func (s *sweep) note(k killed, over bool) bool {
@@ -190,13 +210,13 @@ func (s *sweep) note(k killed, over bool) bool {
 	switch {
 	case k.fault != nil:
 		s.faults = append(s.faults, fmt.Sprintf("killed %s: %v", s.place(k.n, k.pc), k.fault))
-	case over:
-		s.astray++
-	case !s.loose && k.pc != s.trace[k.n]:
-		s.astray++
+	case over: // and yet not where it was expected
+	case k.n < len(s.trace) && k.pc == s.trace[k.n]:
+		s.ends = append(s.ends, k)
+	case s.op.hot:
 		return false
 	default:
-		s.ends = append(s.ends, k)
+		s.astray++
 	}
 	return true
 }
@@ -204,10 +224,10 @@ func (s *sweep) note(k killed, over bool) bool {
 // compare verifies that the operation takes effect step by step: what a kill at
 // one instruction has left undone, no earlier one has done.
 func (s *sweep) compare() {
-	slices.SortFunc(s.ends, func(a, b killed) int { return a.n - b.n })
-	if s.loose {
+	if s.loose { // the children went different ways
 		return
 	}
+	slices.SortFunc(s.ends, func(a, b killed) int { return a.n - b.n })
 	effect := 0
 	for i, k := range s.ends {
 		switch last := k.n == len(s.trace)-1; {
@@ -232,10 +252,10 @@ func (s *sweep) place(n int, pc int64) string {
 func (s *sweep) summary() string {
 	text := fmt.Sprintf("killed after %d of %d instructions", len(s.ends), len(s.trace))
 	if s.astray > 0 {
-		text += fmt.Sprintf(", and %d times elsewhere", s.astray)
+		text += fmt.Sprintf(", and %d times on another way", s.astray)
 	}
 	if s.loose {
-		return text + "; they are not the same each time"
+		return text + "; the way is not the same each time"
 	}
 	var steps []int
 	for i, k := range s.ends {

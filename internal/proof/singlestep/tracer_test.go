@@ -97,21 +97,28 @@ func (t tracee) asked() (bool, error) {
 	return binary.LittleEndian.Uint64(limit[:]) >= 1<<63, err
 }
 
-// breakpoint is an instruction that makes who comes to it stop.
-const breakpoint = 0xCC
+// trap is an instruction that makes who comes to it stop.
+const trap = 0xCC
 
-// plant puts a breakpoint where at points to, and returns what was there.
-func (t tracee) plant(at uint64) (byte, error) {
-	var old [1]byte
-	if _, err := unix.PtracePeekText(int(t), uintptr(at), old[:]); err != nil {
-		return 0, err
-	}
-	_, err := unix.PtracePokeText(int(t), uintptr(at), []byte{breakpoint})
-	return old[0], err
+// breakpoint is a place where a thread stops.
+type breakpoint struct {
+	at  uint64
+	old byte // what the trap hides
 }
 
-// reach lets the thread run to the breakpoint, and takes that away.
-func (t tracee) reach(at uint64, old byte) error {
+// plant makes a breakpoint.
+func (t tracee) plant(at uint64) (breakpoint, error) {
+	var old [1]byte
+	if _, err := unix.PtracePeekText(int(t), uintptr(at), old[:]); err != nil {
+		return breakpoint{}, err
+	}
+	_, err := unix.PtracePokeText(int(t), uintptr(at), []byte{trap})
+	return breakpoint{at, old[0]}, err
+}
+
+// reach waits until the running thread is at one of the breakpoints, and takes
+// them away.
+func (t tracee) reach(list ...breakpoint) error {
 	if err := t.trapped(); err != nil {
 		return err
 	}
@@ -119,13 +126,17 @@ func (t tracee) reach(at uint64, old byte) error {
 	if err := unix.PtraceGetRegs(int(t), &regs); err != nil {
 		return err
 	}
-	if regs.Rip != at+1 {
-		return fmt.Errorf("the traced thread is at %#x, want %#x", regs.Rip, at+1)
+	regs.Rip-- // the trap itself was executed
+	known := false
+	for _, b := range list {
+		known = known || b.at == regs.Rip
+		if _, err := unix.PtracePokeText(int(t), uintptr(b.at), []byte{b.old}); err != nil {
+			return err
+		}
 	}
-	if _, err := unix.PtracePokeText(int(t), uintptr(at), []byte{old}); err != nil {
-		return err
+	if !known {
+		return fmt.Errorf("the traced thread is trapped at %#x", regs.Rip)
 	}
-	regs.Rip = at
 	return unix.PtraceSetRegs(int(t), &regs)
 }
 

@@ -27,8 +27,8 @@ type victim struct {
 	hear   *bufio.Reader
 	thread tracee // that does the operation; 0: nothing is traced
 	others []tracee
-	origin uint64      // the address of first in the child
-	old    byte        // what the breakpoint there hides
+	origin uint64 // the address of first in the child
+	start  breakpoint
 	dog    *time.Timer // kills the child if it takes too long
 }
 
@@ -95,7 +95,7 @@ func (v *victim) hold() error {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	v.thread = t
-	if v.old, err = t.plant(v.origin); err != nil {
+	if v.start, err = t.plant(v.origin); err != nil {
 		return err
 	}
 	return t.resume()
@@ -113,7 +113,7 @@ func (v *victim) begin() error {
 	if err := v.wake(); err != nil {
 		return err
 	}
-	if err := v.thread.reach(v.origin, v.old); err != nil {
+	if err := v.thread.reach(v.start); err != nil {
 		return err
 	}
 	for before := -1; len(v.others) > before; {
@@ -201,6 +201,23 @@ func (v *victim) advance(n int) error {
 		}
 	}
 	return nil
+}
+
+// leap lets the child run until an instruction is next, or the end of the
+// operation: much faster than step by step.
+func (v *victim) leap(pc int64) error {
+	var list []breakpoint
+	for _, at := range []int64{pc, end()} {
+		b, err := v.thread.plant(v.origin + uint64(at))
+		if err != nil {
+			return err
+		}
+		list = append(list, b)
+	}
+	if err := v.thread.resume(); err != nil {
+		return err
+	}
+	return v.thread.reach(list...)
 }
 
 // errOver says that the operation came to its end.
