@@ -101,10 +101,8 @@ func Err(h *Handle, err error) error {
 		return nil
 	}
 	c, ok := errors.AsType[*mem.Corruption](err) // allocates nothing, as errors.As would
-	if ok || errors.Is(err, fs.ErrClosed) {
-		if why := h.use.Lost(); why != nil {
-			return &shm.CorruptError{Segment: h.seg.Name(), Field: why.Field, Offset: why.Offset, Got: why.Got, Want: why.Want}
-		}
+	if why := h.use.Lost(); why != nil && (ok || errors.Is(err, fs.ErrClosed)) {
+		return &shm.CorruptError{Segment: h.seg.Name(), Field: why.Field, Offset: why.Offset, Got: why.Got, Want: why.Want}
 	}
 	if !ok {
 		return err

@@ -24,7 +24,7 @@ type totals struct{ writes, calls, good, uses int }
 func TestProofScribbler(t *testing.T) {
 	rounds, long := 4, 1500*time.Millisecond
 	if proof.Full() {
-		rounds, long = 30, 2500*time.Millisecond
+		rounds, long = 16, 2500*time.Millisecond // in each of the two builds of a full run
 	}
 	var sum totals
 	for i := range uint64(rounds) {
