@@ -21,7 +21,7 @@ type Loan struct {
 // Terms say what is lent, and to whom.
 type Terms struct {
 	Size int64  // bytes that must be there; up to inline no block is lent
-	Tag  uint16 // tells the loans of one process apart
+	Tag  uint16 // spreads the loans of one process over slots
 	// Lent is true if the loan is left in the hands of a user, so that Close ends
 	// it; else it ends with the operation that took it.
 	Lent bool
@@ -181,7 +181,7 @@ func (p *Port) vacate(l Loan) {
 func (p *Port) lend(l *Loan, b uint32, t Terms) {
 	l.block, l.owner = b+1, p.owners[b].Load()
 	if t.Lent {
-		l.owner = keepPieces(l.owner, lent, t.Tag, p.me)
+		l.owner = keepPieces(l.owner, lent, uint16(p.lendings.Add(1)), p.me)
 		p.owners[b].Store(l.owner)
 	}
 }

@@ -30,6 +30,11 @@ type Port struct {
 
 	notEmpty, notFull, space, idle line
 
+	// lendings counts the blocks that this process has lent. The number is in the
+	// word of a block's owner, so that no two of its loans of one block, of whatever
+	// handles, are taken for each other when Close ends the first.
+	lendings *atomic.Uint32
+
 	_         [mem.CacheLine]byte
 	writeHint satomic.Hint  // where this handle's producers look first
 	cursor    atomic.Uint32 // where this handle looks first for granules
@@ -59,6 +64,11 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 		space:    newLine(obj, &r.head.space, 4*patience),
 		idle:     newLine(obj, &r.head.idle, wait.Slice),
 	}
+	lendings, ok := obj.Local("ring.lendings", func() any { return new(atomic.Uint32) }).(*atomic.Uint32)
+	if !ok {
+		panic("ring: another package took the lendings' place")
+	}
+	p.lendings = lendings
 	// Not zero: hints are compared modulo 2^64.
 	p.writeHint.Store(r.head.writePos.Load())
 	p.readHint.Store(r.head.readPos.Load())

@@ -228,6 +228,11 @@ func (d *drama) end(dead []uint32) error {
 		d.mind("check", err)
 	}
 	d.mind("at the end", d.core.AtRest())
+	if d.core.Spec().Mode == ring.SPSC {
+		for slot := range uint32(4) {
+			d.core.Leave(slot) // ends its role
+		}
+	}
 	if n := d.room(p); n >= 0 && n != d.core.Cap() {
 		d.wrong("%d messages fit, want %d", n, d.core.Cap())
 	}

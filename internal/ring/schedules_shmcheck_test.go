@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/explore"
+	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/ring"
 )
 
@@ -99,17 +100,17 @@ func TestProofSchedulesOfDeliveries(t *testing.T) {
 		one("one place, loan and put", upTo(1, 1), upTo(2, 1), func(d *drama) []explore.Body {
 			return []explore.Body{d.lends(1, "a"), d.tries(2, "b", 1)}
 		}),
-		two("two build, one puts and one takes", upTo(1, 0), upTo(2, 0), func(d *drama) []explore.Body {
+		two("two build, one puts and one takes", upTo(1, 0), upTo(1, 0), func(d *drama) []explore.Body {
 			return []explore.Body{d.lends(1, "a"), d.lends(2, "b"), d.tries(3, "c", 1), d.looks(4, 1)}
 		}),
 		two("two build, one takes, one dies", upTo(0, 1), upTo(1, 1), func(d *drama) []explore.Body {
 			return []explore.Body{d.lends(1, "a"), d.lends(2, "b"), d.looks(3, 2)}
 		}),
-		two("one builds, one takes, two die", upTo(0, 2), upTo(1, 2), func(d *drama) []explore.Body {
+		two("one builds, one takes, two die", upTo(0, 1), upTo(0, 2), func(d *drama) []explore.Body {
 			return []explore.Body{d.lends(1, "ab"), d.looks(3, 2)}
 		}),
 		two("put into a hole, while it fills", upTo(1, 0), upTo(2, 0), hole),
-		two("put into a hole, one dies", upTo(0, 1), upTo(1, 1), hole),
+		two("put into a hole, one dies", upTo(0, 1), upTo(0, 1), hole),
 	})
 }
 
@@ -146,13 +147,15 @@ func TestProofSchedulesOfBlocks(t *testing.T) {
 		small("put and receive, two die", upTo(0, 2), upTo(0, 2), func(d *drama) []explore.Body {
 			return []explore.Body{d.tries(1, "a", size), d.receives(2, 0)}
 		}),
-		small("two wait for room in the heap", upTo(1, 0), upTo(2, 0), func(d *drama) []explore.Body {
+		small("two wait for room in the heap", upTo(1, 0), upTo(1, 0), func(d *drama) []explore.Body {
 			p := d.port(6)
 			for _, m := range []byte("xy") {
 				d.mind("putting", d.sent(6, m, func() error { return p.TryPut(letter(m, size)) }))
 			}
 			return []explore.Body{d.puts(1, "a", size), d.puts(2, "b", size), d.takes(3, 4)}
 		}),
+		dramas(t, ring.Spec{Cap: 2, SlotSize: 8, MaxSize: 300, Granule: 320, Heap: 300})(
+			"the one block lent by two handles, left", upTo(1, 0), upTo(2, 0), twoHandles),
 		small("lent blocks, left", upTo(1, 0), upTo(2, 0), func(d *drama) []explore.Body {
 			leaver := d.body("builder", 1, func(p *ring.Port) error {
 				l, err := p.TryReserve(ring.Terms{Size: size, Lent: true})
@@ -170,6 +173,36 @@ func TestProofSchedulesOfBlocks(t *testing.T) {
 			}}}
 		}),
 	})
+}
+
+// twoHandles has a process lend the same block by two handles, of which the first
+// loan ends by Close: it must not be published from what is the second one's.
+func twoHandles(d *drama) []explore.Body {
+	const size = 300
+	use := object.NewUse(&object.Mapping{Region: d.mem}, 1, nil)
+	obj := &object.Object{Kind: ring.Kind(), Shape: d.shape, Region: d.mem}
+	first, second := must(ring.New(use, obj)), must(ring.New(use, obj))
+	l := must(first.TryReserve(ring.Terms{Size: size, Lent: true}))
+	copy(first.BlockBytes(l, size), letter('a', size))
+	return []explore.Body{
+		{Name: "publish", Run: func() error {
+			return d.sent(1, 'a', func() error { return first.PublishBlock(l, size) })
+		}},
+		{Name: "reserve", Run: func() error {
+			if l, err := second.TryReserve(ring.Terms{Size: size, Lent: true}); err == nil {
+				second.Abandon(l)
+			}
+			return nil
+		}},
+		{Name: "close", Run: func() error {
+			use.End()
+			d.core.Leave(1)
+			return nil
+		}},
+		{Name: "others", Run: func() error {
+			return errors.Join(d.tries(2, "b", size).Run(), d.looks(3, 1).Run())
+		}},
+	}
 }
 
 // TestProofSchedulesOfEnds does so for queues that end, empty, or are left.
@@ -208,7 +241,16 @@ func TestProofSchedulesOfEnds(t *testing.T) {
 			d.receives(2, 0),
 		}
 	}
+	spsc := dramas(t, ring.Spec{Cap: 2, Mode: ring.SPSC})
 	explore.Prove(t, []explore.Scene{
+		spsc("one producer at a time, one dies", upTo(1, 1), upTo(2, 1), func(d *drama) []explore.Body {
+			putting := func(slot uint32, m byte) explore.Body {
+				return d.body("producer", slot, func(p *ring.Port) error {
+					return orNil(d.sent(slot, m, func() error { return p.TryPut(letter(m, 1)) }), fs.ErrPermission)
+				})
+			}
+			return []explore.Body{putting(1, 'a'), putting(2, 'b')}
+		}),
 		two("shut down while one puts and one drains", upTo(1, 0), upTo(2, 0), shutdown),
 		two("join while one receives", upTo(2, 0), upTo(3, 0), join),
 		two("left with a delivery, another one receives", upTo(1, 0), upTo(3, 0), func(d *drama) []explore.Body {
