@@ -79,11 +79,7 @@ func gray(b byte) [3]byte { return [3]byte{b, b, b} }
 // start starts a child and waits until it is ready.
 func start(t *testing.T, what, dir string) *exec.Cmd {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe, dir)
+	cmd := exec.Command(os.Args[0], dir)
 	cmd.Env = append(os.Environ(), childEnv+"="+what)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

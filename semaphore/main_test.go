@@ -84,11 +84,7 @@ func start(t testing.TB, name string, s *semaphore.Semaphore) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &child{t: t, cmd: exec.Command(exe, string(text))}
+	c := &child{t: t, cmd: exec.Command(os.Args[0], string(text))}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+name)
 	c.cmd.Stderr = os.Stderr
 	if c.in, err = c.cmd.StdinPipe(); err != nil {

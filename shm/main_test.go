@@ -73,11 +73,8 @@ func prepare(tb testing.TB, name string, args ...string) *child {
 	if children[name] == nil {
 		tb.Fatalf("no child %q", name)
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c := &child{t: tb, cmd: exec.Command(exe, args...)}
+	var err error
+	c := &child{t: tb, cmd: exec.Command(os.Args[0], args...)}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+name)
 	c.cmd.Stderr = os.Stderr
 	if c.in, err = c.cmd.StdinPipe(); err != nil {

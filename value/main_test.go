@@ -98,11 +98,7 @@ func (b *block) torn() bool {
 // start starts a child and waits until it is ready.
 func start(t *testing.T, what, dir string) *exec.Cmd {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe, dir)
+	cmd := exec.Command(os.Args[0], dir)
 	cmd.Env = append(os.Environ(), childEnv+"="+what)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()

@@ -74,16 +74,13 @@ type helper struct {
 // startHelper starts the test binary as helper name; change may alter the command.
 func startHelper(tb testing.TB, change func(*exec.Cmd), name string, args ...string) *helper {
 	tb.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	cmd := exec.Command(exe, args...)
+	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), helperVariable+"="+name)
 	if change != nil {
 		change(cmd)
 	}
 	h := &helper{Cmd: cmd}
+	var err error
 	if h.in, err = cmd.StdinPipe(); err != nil {
 		tb.Fatal(err)
 	}

@@ -24,9 +24,8 @@ import (
 const (
 	// childVariable tells a process which party it is.
 	childVariable = "SHOAL_LITMUS_CHILD"
-	// runnerVariable names the program that runs programs of this processor, if
-	// the system itself cannot.
-	runnerVariable = "SHOAL_RUNNER"
+	// emulatorVariable names what runs these processes, if not the processor itself.
+	emulatorVariable = "SHOAL_EMULATOR"
 
 	mostParties = 4
 	watchdog    = time.Minute
@@ -268,11 +267,7 @@ func must(t *testing.T, err error) {
 
 func (b *bench) start(i int) *party {
 	b.t.Helper()
-	args := []string{os.Args[0]}
-	if runner := os.Getenv(runnerVariable); runner != "" {
-		args = []string{runner, os.Args[0]}
-	}
-	p := &party{cmd: exec.Command(args[0], args[1:]...), done: make(chan error, 1)}
+	p := &party{cmd: exec.Command(os.Args[0]), done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childVariable, i))
 	p.cmd.ExtraFiles = []*os.File{b.arena.file}
 	p.cmd.Stderr = os.Stderr

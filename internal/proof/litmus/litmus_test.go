@@ -53,7 +53,7 @@ func (b *bench) judge() {
 }
 
 // emulator says that these processes do not run on the processor itself.
-func emulator() bool { return os.Getenv(runnerVariable) != "" }
+func emulator() bool { return os.Getenv(emulatorVariable) != "" }
 
 func (b *bench) log() {
 	for _, outcome := range slices.Sorted(maps.Keys(b.seen)) {

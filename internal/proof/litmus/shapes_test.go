@@ -77,7 +77,7 @@ func publications() []shape {
 			allowed: published, forbids: torn,
 		},
 		{
-			name: "CompareAndSwap, Load", labels: []string{"permit.entry", "ring.slot.word", "event.state"},
+			name: "CompareAndSwap, Load", labels: []string{"permit.entry", "ring.slot.word", "event.state", "barrier.phase", "barrier.joined", "condition.counts"},
 			parties: []func(*cell) (uint64, uint64){
 				func(c *cell) (uint64, uint64) { write(c, 1); c.x.CompareAndSwap(0, 1); return 0, 0 }, look,
 			},
@@ -234,7 +234,7 @@ func dekkers() []shape {
 			allowed: oneSees, forbids: lost, emulated: "0 | 0",
 		},
 		{
-			name: "announce, CompareAndSwap", labels: []string{"cell.event.flag", "permit.bell", "ring.slot.word", "event.state"},
+			name: "announce, CompareAndSwap", labels: []string{"cell.event.flag", "permit.bell", "ring.slot.word", "event.state", "barrier.phase"},
 			parties: []func(*cell) (uint64, uint64){
 				announce, func(c *cell) (uint64, uint64) { c.x.CompareAndSwap(0, 1); return c.y.Load(), 0 },
 			},
