@@ -282,7 +282,9 @@ func (v *view) build(b blueprint) (mem.Region, error) {
 	if end := b.off + b.size; end > int64(v.header.fresh.Load()) {
 		v.header.fresh.Store(uint64(end)) // before the first write there
 	}
+	satomic.Step()
 	copy(extent, b.req.Type)
+	satomic.Step()
 	region, err := v.region.Sub(b.off+mem.Align(int64(len(b.req.Type)), extentAlign), b.region)
 	if err != nil {
 		return mem.Region{}, err

@@ -111,17 +111,20 @@ func awaitRepair(ctx context.Context, pid int) error {
 }
 
 func (a *attachment) awaitRepair(ctx context.Context, pid int) error {
-	m := a.pin()
-	if m == nil {
-		return nil
-	}
-	defer object.Unpin(m)
-	for pause := firstPause; a.hasProcess(pid); pause = min(2*pause, lastPause) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		m := a.pin() // anew: once it is closed here, nobody here repairs it
+		if m == nil {
+			return nil
+		}
+		there := a.hasProcess(pid)
+		object.Unpin(m)
+		if !there {
+			return nil
+		}
 		if err := rest(ctx, pause); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // hasProcess reports whether a participant is that process, or is dead.

@@ -99,8 +99,11 @@ func format(r mem.Region, f fixed, size int64, who identity, created int64) (*vi
 	h.created.Store(uint64(created))
 	h.specHash.Store(f.hash())
 	h.id = who.id
+	satomic.Step()
 	copy(h.bootID[:], who.boot)
+	satomic.Step()
 	copy(h.name[:], who.name)
+	satomic.Step()
 	return v, nil
 }
 

@@ -72,9 +72,6 @@ func CopyElemsOut[T any](dst, src []T) int {
 // CopyElemsIn copies private Ts to shared memory, as StoreElem would one by one,
 // and returns how many.
 func CopyElemsIn[T any](dst, src []T) int {
-	if !Whole[T]() {
-		return copy(dst, src)
-	}
 	n := min(len(dst), len(src))
 	for i := range n {
 		StoreElem(&dst[i], src[i])

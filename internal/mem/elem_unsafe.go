@@ -51,6 +51,8 @@ func StoreElem[T any](p *T, x T) {
 	case 1:
 		store8(unsafe.Pointer(p), *(*uint8)(unsafe.Pointer(&x)))
 	default:
+		satomic.Step()
 		*p = x
+		satomic.Step()
 	}
 }

@@ -1,0 +1,245 @@
+//go:build linux && shmcheck
+
+package killsweep
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/shoal-ipc/shoal/internal/proof"
+)
+
+// stages returns the table. What is added here must have its names in covers.
+func stages() []*stage {
+	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages())
+}
+
+// tally counts what was tried.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *tally) add(n int, unit string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]int{}
+	}
+	c.counts[unit] += n
+}
+
+// What is counted.
+const (
+	points     = "kill points"
+	operations = "operations"
+	duets      = "kills beside an operation of another process"
+	repairs    = "kills of repairers"
+)
+
+func (c *tally) report(t *testing.T, units ...string) {
+	t.Helper()
+	var list []proof.Count
+	for _, unit := range units {
+		list = append(list, proof.Count{N: c.counts[unit], Unit: unit})
+	}
+	proof.Report(t, proof.KillSweep, list...)
+}
+
+// each runs f for every stage, several at once.
+func each(t *testing.T, f func(t *testing.T, h *hand)) {
+	t.Helper()
+	t.Run("of", func(t *testing.T) {
+		for _, s := range stages() {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				f(t, raise(t, s))
+			})
+		}
+	})
+}
+
+// raise returns a hand for a stage, which is struck at the end of the test.
+func raise(t *testing.T, s *stage) *hand {
+	t.Helper()
+	h := &hand{stage: s, nursery: newNursery(), top: t.TempDir()}
+	t.Cleanup(func() {
+		if err := h.strike(); err != nil {
+			t.Error(err)
+		}
+		h.nursery.close()
+	})
+	return h
+}
+
+// TestProofKillSweep kills a process at the steps of every operation: at each of
+// them in a full run.
+func TestProofKillSweep(t *testing.T) {
+	var sums tally
+	each(t, func(t *testing.T, h *hand) {
+		for _, op := range h.stage.operations {
+			t.Run(op.name, func(t *testing.T) {
+				count := every
+				if !proof.Full() {
+					count = few(op)
+				}
+				kills, err := h.sweep(t.Context(), op, count)
+				if err != nil {
+					t.Error(err)
+				}
+				t.Logf("killed at %d steps", kills)
+				sums.add(kills, points)
+				sums.add(1, operations)
+			})
+		}
+	})
+	sums.report(t, points, operations)
+}
+
+const every = 0
+
+// few says how many steps of op a bounded run kills at.
+func few(op *operation) int {
+	if op.light {
+		return 3
+	}
+	return 6
+}
+
+// sweep kills a process at every step of op, or at so many.
+func (h *hand) sweep(ctx context.Context, op *operation, count int) (kills int, err error) {
+	defer func() {
+		if err != nil {
+			_ = h.strike() // the next sweep begins anew
+		}
+	}()
+	length, err := h.length(ctx, op)
+	if err != nil {
+		return 0, err
+	}
+	var beside *other
+	if op.beside != "" {
+		p, err := h.stage.operation(op.beside)
+		if err != nil {
+			return 0, err
+		}
+		beside = &other{op: p}
+	}
+	some := spread(length, count)
+	for n := 1; count == every || n <= len(some); n++ {
+		at := n
+		if count != every {
+			at = some[n-1]
+		}
+		_, ended, err := h.once(ctx, take{op: op, kill: at, other: beside})
+		if err != nil {
+			return kills, err
+		}
+		if ended && count == every {
+			break
+		}
+		kills++
+	}
+	return kills, nil
+}
+
+// TestProofKillSweepDuos kills a process in the middle of every operation while
+// another one is in the middle of its own.
+func TestProofKillSweepDuos(t *testing.T) {
+	var sums tally
+	each(t, func(t *testing.T, h *hand) {
+		list, err := h.stage.duos()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range list {
+			p := paces{victims: 5, peers: 4}
+			if !proof.Full() {
+				if i%3 != 0 {
+					continue
+				}
+				p = paces{victims: 2, peers: 1}
+			}
+			kills, err := h.pair(t.Context(), d, p)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			sums.add(kills, duets)
+		}
+	})
+	sums.report(t, duets)
+}
+
+// TestProofKillSweepRepairers kills whoever repairs what the victim of every
+// operation left, and then the survivor begins again. In a full run that is at
+// every step of the repair for the first operation of a stage that leaves
+// something to repair.
+func TestProofKillSweepRepairers(t *testing.T) {
+	var sums tally
+	each(t, func(t *testing.T, h *hand) {
+		swept := !proof.Full()
+		for i, op := range h.stage.operations {
+			if op.relief != nil || op.beside != "" || !proof.Full() && i%4 != 0 {
+				continue
+			}
+			length, err := h.length(t.Context(), op)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			count, victims := 4, 3
+			if !proof.Full() {
+				count, victims = 2, 1
+			}
+			for _, n := range spread(length, victims) {
+				count := count
+				if !swept && op.dies != nil {
+					swept, count = true, every
+				}
+				kills, err := h.killRepairers(t.Context(), op, n, count)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sums.add(kills, repairs)
+			}
+		}
+	})
+	sums.report(t, repairs)
+}
+
+// TestProofKillSweepTrios kills a process, and then the one that repairs what it
+// left, while a third one, stopped in the middle of its operation, is alive.
+func TestProofKillSweepTrios(t *testing.T) {
+	var sums tally
+	each(t, func(t *testing.T, h *hand) {
+		list, err := h.stage.duos()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range list {
+			if !proof.Full() && i%6 != 0 {
+				continue
+			}
+			kill, err1 := h.length(t.Context(), d.victim)
+			pause, err2 := h.length(t.Context(), d.peer)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Error(err)
+				return
+			}
+			killed, err := h.trio(t.Context(), d, (kill+1)/2, max(1, pause*(i%4)/4), 60+37*(i%9))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if killed {
+				sums.add(1, repairs)
+			}
+		}
+	})
+	sums.report(t, repairs)
+}
