@@ -1,5 +1,5 @@
 # Every target is a step of .ci/run, which CI runs as a whole.
-.PHONY: all check test race explore fallback stress fuzz bench cross lint models prove
+.PHONY: all check test race explore fallback stress fuzz bench cross arm64 lint models prove
 
 all:      ; .ci/run
 check:    ; .ci/run vet lint
@@ -11,6 +11,7 @@ stress:   ; .ci/run stress
 fuzz:     ; .ci/run fuzz
 bench:    ; .ci/run bench
 cross:    ; .ci/run cross
+arm64:    ; .ci/run arm64
 lint:     ; .ci/run lint
 models:   ; .ci/run models
 prove:    ; .ci/run prove
