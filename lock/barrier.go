@@ -129,7 +129,7 @@ func (b *Barrier) Abort() {
 		panic(errClosed())
 	}
 	if err := b.core.Abort(); err != nil {
-		panic(public(&b.base, err))
+		complain(&b.base, err)
 	}
 }
 
@@ -141,7 +141,7 @@ func (b *Barrier) Reset() {
 		panic(errClosed())
 	}
 	if err := b.core.Reset(); err != nil {
-		panic(public(&b.base, err))
+		complain(&b.base, err)
 	}
 }
 

@@ -82,3 +82,41 @@ func ExampleBarrier() {
 	fmt.Println("both have come")
 	// Output: both have come
 }
+
+func ExampleCond() {
+	ctx := context.Background()
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Close()
+	m, err := lock.OpenOrCreateMutex(ctx, seg, "m", lock.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	changed, err := lock.OpenOrCreateCond(ctx, m, "changed")
+	if err != nil {
+		log.Fatal(err)
+	}
+	items := 0 // in shared memory, as a rule
+	go func() {
+		err := m.Do(ctx, func() error {
+			items = 3
+			return changed.Signal()
+		})
+		if err != nil {
+			log.Print(err)
+		}
+	}()
+	err = m.Do(ctx, func() error {
+		if err := changed.WaitFor(ctx, func() bool { return items > 0 }); err != nil {
+			return err
+		}
+		fmt.Println(items, "items")
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: 3 items
+}

@@ -29,40 +29,44 @@ func (m *Mutex) MarshalText() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return append(text, m.within()...), nil
+}
+
+// within says in what kind of object the mutex lies, if it is not one itself.
+func (m *Mutex) within() string {
 	if kind := handle.ObjectOf(&m.base).Kind; kind.ID != robust.KindID {
-		text = strconv.AppendUint(append(text, inside...), uint64(kind.ID), 10)
+		return inside + strconv.FormatUint(uint64(kind.ID), 10)
 	}
-	return text, nil
+	return ""
 }
 
 // UnmarshalText makes m the mutex that text, from MarshalText of any process,
 // names, and keeps Repair. It opens the segment once a process, and waits for that
 // at most ten seconds. Nobody may use m meanwhile.
 func (m *Mutex) UnmarshalText(text []byte) error {
-	seg, name, err := handle.Unmarshal(text)
-	if err != nil {
-		return err
-	}
-	name, number, found := strings.Cut(name, inside)
-	kind := robust.Kind()
-	if found {
-		id, err := strconv.ParseUint(number, 10, 32)
-		if kind = kinds.ByID(uint32(id)); err != nil || kind == nil {
-			return fmt.Errorf("lock: %q names no mutex: %w", text, fs.ErrInvalid)
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), unmarshalWait)
-	defer cancel()
-	h, err := handle.Open(ctx, seg, object.Request{Name: name, Kind: kind})
-	if err != nil {
-		return err
-	}
-	opened, err := attach(h)
+	opened, err := openText(text, openMutexNamed)
 	if err != nil {
 		return err
 	}
 	m.base, m.core = opened.base, opened.core
 	return nil
+}
+
+// openMutexNamed opens the mutex that name names, with what Mutex.within adds.
+func openMutexNamed(ctx context.Context, seg *shm.Segment, name string) (*Mutex, error) {
+	name, number, found := strings.Cut(name, inside)
+	kind := robust.Kind()
+	if found {
+		id, err := strconv.ParseUint(number, 10, 32)
+		if kind = kinds.ByID(uint32(id)); err != nil || kind == nil {
+			return nil, fmt.Errorf("lock: %q names no mutex: %w", name+inside+number, fs.ErrInvalid)
+		}
+	}
+	h, err := handle.Open(ctx, seg, object.Request{Name: name, Kind: kind})
+	if err != nil {
+		return nil, err
+	}
+	return attach(h)
 }
 
 // openText opens the object that text names by open.

@@ -25,8 +25,8 @@ const (
 	eventVersion = 1 << 2
 )
 
-// register announces a sleeper and returns what it sleeps on.
-func register(e *satomic.Uint32) uint32 {
+// Register announces a sleeper and returns what it sleeps on.
+func Register(e *satomic.Uint32) uint32 {
 	for {
 		x := e.Load()
 		y := x | eventFlag | eventSticky
@@ -37,13 +37,13 @@ func register(e *satomic.Uint32) uint32 {
 }
 
 // Flagged reports whether somebody waits for a change.
-func Flagged(e *satomic.Uint32) bool { return e.Load()&eventFlag != 0 } // pairs with: cell.event.flag (register)
+func Flagged(e *satomic.Uint32) bool { return e.Load()&eventFlag != 0 } // pairs with: cell.event.flag (Register)
 
 // Notify wakes everybody who waits for a change, if anybody does. It is called
 // after the change.
 func Notify(e *satomic.Uint32) {
 	for {
-		x := e.Load() // pairs with: cell.event.flag (register)
+		x := e.Load() // pairs with: cell.event.flag (Register)
 		if x&eventFlag == 0 {
 			return
 		}

@@ -74,7 +74,7 @@ func (w *Watcher) Await(ctx context.Context, use *object.Use, changed func() boo
 
 // lead sleeps until something may have changed.
 func (w *Watcher) lead(ctx context.Context, use *object.Use, changed func() bool) error {
-	x := register(w.event)
+	x := Register(w.event)
 	w.tell(x)
 	if changed() {
 		return nil

@@ -198,6 +198,7 @@ var (
 type (
 	evt = *lock.Event
 	bar = *lock.Barrier
+	cnd = *lock.Cond
 )
 
 var (
@@ -208,6 +209,17 @@ var (
 	_ func(evt)                             = evt.Clear
 	_ func(evt) bool                        = evt.IsSet
 	_ func(evt, ctxt) error                 = evt.Wait
+
+	_ handle                               = cnd(nil)
+	_ func(ctxt, mut, string) (cnd, error) = lock.CreateCond
+	_ func(ctxt, mut, string) (cnd, error) = lock.OpenCond
+	_ func(ctxt, mut, string) (cnd, error) = lock.OpenOrCreateCond
+	_ func(cnd, ctxt) error                = cnd.Wait
+	_ func(cnd, ctxt, func() bool) error   = cnd.WaitFor
+	_ func(cnd) error                      = cnd.Signal
+	_ func(cnd, int) error                 = cnd.SignalN
+	_ func(cnd) error                      = cnd.Broadcast
+	_ func(cnd) mut                        = cnd.Mutex
 
 	_                                                         = lock.BarrierSpec{Parties: int(0)}
 	_                                                         = lock.ErrBroken

@@ -5,6 +5,7 @@ package kinds
 import (
 	"github.com/shoal-ipc/shoal/internal/barrier"
 	"github.com/shoal-ipc/shoal/internal/cell"
+	"github.com/shoal-ipc/shoal/internal/condition"
 	"github.com/shoal-ipc/shoal/internal/event"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
@@ -23,6 +24,7 @@ var table = [...]*object.Kind{
 	3:  vector.Kind(),
 	4:  vector.AtomicKind(),
 	5:  robust.Kind(),
+	8:  condition.Kind(),
 	9:  event.Kind(),
 	10: barrier.Kind(),
 	11: permit.Kind(),

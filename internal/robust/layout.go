@@ -18,13 +18,15 @@ const WordsSize = 64
 //	0      4    w       owner, poisoned, starving, sleepers: see the package comment
 //	4      4    slept   1 once anybody was about to sleep on w; never cleared
 //	8      8    culprit low 32 bits slot, high 32 generation of who died holding w; 0 while not poisoned
-//	16     48   -       zero
+//	16     4    deaths  how often an owner has died holding w, modulo 2^32; at least, for a repairer that dies counts twice
+//	20     44   -       zero
 type Words struct {
 	_       structs.HostLayout
 	w       satomic.Uint32
 	slept   satomic.Uint32
 	culprit satomic.Uint64
-	_       [48]byte
+	deaths  satomic.Uint32
+	_       [44]byte
 }
 
 var (

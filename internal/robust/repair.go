@@ -12,6 +12,7 @@ func Repair(w *Words, p Policy, d object.Dead) {
 		x := w.w.Load()
 		next := x &^ starving
 		if x&ownerMask == d.Slot && d.Slot != 0 {
+			w.deaths.Add(1)
 			next = 0
 			if p == Poison {
 				next = poisoned
@@ -35,6 +36,7 @@ func Leave(w *Words, p Policy, slot, generation uint32) {
 		if x&ownerMask != slot {
 			break
 		}
+		w.deaths.Add(1)
 		next := uint32(0)
 		if p == Poison {
 			next = poisoned
