@@ -1,5 +1,5 @@
 # Every target is a step of .ci/run, which CI runs as a whole.
-.PHONY: all check test race explore fallback stress fuzz bench cross arm64 lint models prove
+.PHONY: all check test race explore fallback fallbacks soak stress fuzz bench cross arm64 lint models prove
 
 all:      ; .ci/run
 check:    ; .ci/run vet lint
@@ -7,6 +7,8 @@ test:     ; .ci/run test
 race:     ; .ci/run race
 explore:  ; .ci/run shmcheck
 fallback: ; .ci/run shmfallback
+fallbacks: ; PACKAGES=./... .ci/run fallbacks pidns
+soak:     ; .ci/run soak
 stress:   ; .ci/run stress
 fuzz:     ; .ci/run fuzz
 bench:    ; .ci/run bench
