@@ -318,10 +318,9 @@ func (v *view) build(b blueprint) (mem.Region, error) {
 	return region, nil
 }
 
-// commit makes a built object visible and returns its generation.
-func (v *view) commit(index int) uint32 {
+// commit makes a built object visible.
+func (v *view) commit(index int) {
 	e := &v.entries[index]
 	generation := uint32(e.state.Load() >> 32)
 	e.state.Store(packState(generation, entryLive)) // commit; pairs with: shm.entry.state (read)
-	return generation
 }

@@ -32,6 +32,7 @@ var untouched = map[string]string{
 	"shm.Segment.MarshalText":  "known since the opening",
 	"array.Array.Spec":         "known since the opening",
 	"array.Atomic.Spec":        "known since the opening",
+	"lock.Barrier.Spec":        "known since the opening",
 	"lock.Mutex.Spec":          "known since the opening",
 	"lock.Mutex.MarshalText":   "known since the opening",
 	"semaphore.Semaphore.Spec": "known since the opening",
@@ -40,7 +41,7 @@ var untouched = map[string]string{
 
 // notYet matches operations that are still to be swept. It must become empty.
 var notYet = []string{
-	`lock\.\w*(Event|Barrier|RWMutex|Table|Cond)(\.\w+)?`,
+	`lock\.\w*(RWMutex|Table|Cond)(\.\w+)?`,
 	`pipe\..*`,
 	`kv\..*`,
 }

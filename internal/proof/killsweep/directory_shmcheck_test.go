@@ -42,7 +42,7 @@ type handle interface {
 // kinds returns all kinds of objects. The machinery below is the same: only some
 // are swept in full.
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), arrayKind(), numbersKind(), mutexKind(), semaphoreKind(), queueKind()}
+	return []kind{valueKind(), atomicKind(), arrayKind(), numbersKind(), mutexKind(), semaphoreKind(), queueKind(), eventKind(), barrierKind()}
 }
 
 // object is what all objects are called.
@@ -232,6 +232,53 @@ func queueKind() kind {
 				return err
 			}
 			return (&queueWorld{nil, q, sizes[0]}).work(ctx)
+		},
+	}
+}
+
+func eventKind() kind {
+	return kind{
+		name: "lock.%sEvent", unmarshal: "lock.Event.UnmarshalText", light: true,
+		create: func(ctx context.Context, seg *shm.Segment) (handle, error) {
+			return some(lock.CreateEvent(ctx, seg, objectName))
+		},
+		open: func(ctx context.Context, seg *shm.Segment) (handle, error) {
+			return some(lock.OpenEvent(ctx, seg, objectName))
+		},
+		openOrCreate: func(ctx context.Context, seg *shm.Segment) (handle, error) {
+			return some(lock.OpenOrCreateEvent(ctx, seg, objectName))
+		},
+		zero: func() handle { return new(lock.Event) },
+		probe: func(_ context.Context, h handle) error {
+			e, err := as[lock.Event](h)
+			if err == nil && e.IsSet() {
+				return errors.New("a new event is up")
+			}
+			return err
+		},
+	}
+}
+
+func barrierKind() kind {
+	spec := lock.BarrierSpec{Parties: 2}
+	return kind{
+		name: "lock.%sBarrier", unmarshal: "lock.Barrier.UnmarshalText", light: true,
+		create: func(ctx context.Context, seg *shm.Segment) (handle, error) {
+			return some(lock.CreateBarrier(ctx, seg, objectName, spec))
+		},
+		open: func(ctx context.Context, seg *shm.Segment) (handle, error) {
+			return some(lock.OpenBarrier(ctx, seg, objectName))
+		},
+		openOrCreate: func(ctx context.Context, seg *shm.Segment) (handle, error) {
+			return some(lock.OpenOrCreateBarrier(ctx, seg, objectName, spec))
+		},
+		zero: func() handle { return new(lock.Barrier) },
+		probe: func(ctx context.Context, h handle) error {
+			b, err := as[lock.Barrier](h)
+			if err != nil {
+				return err
+			}
+			return (&barrierWorld{b}).work(ctx)
 		},
 	}
 }
