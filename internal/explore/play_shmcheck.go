@@ -4,6 +4,7 @@ package explore
 
 import (
 	"errors"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 )
@@ -56,6 +57,7 @@ type Result struct {
 func All(t *testing.T, limits Limits, newPlay func() Play) Result {
 	t.Helper()
 	var result Result
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // plays are small, and gone at once
 	for switches := range limits.Switches + 1 {
 		synctest.Test(t, func(*testing.T) {
 			result = search(t, Limits{Switches: switches, Kills: limits.Kills}, newPlay)

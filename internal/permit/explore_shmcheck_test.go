@@ -201,10 +201,10 @@ func TestProofSchedulesOfBooks(t *testing.T) {
 		return []explore.Body{d.does("giver", 1, give(1)), d.does("giver", 2, give(1))}
 	}
 	explore.Prove(t, []explore.Scene{
-		books("take and take", upTo(2, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
+		books("take and take", upTo(1, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
 			return []explore.Body{d.does("taker", 1, take(2)), d.does("taker", 2, take(2))}
 		}),
-		books("take and return", upTo(2, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
+		books("take and return", upTo(1, 1), upTo(3, 1), 3, func(d *drama) []explore.Body {
 			d.starts(1, 1)
 			d.starts(2, 1)
 			return []explore.Body{d.does("taker", 1, take(1)), d.does("giver", 2, give(1))}
@@ -241,7 +241,7 @@ func TestProofSchedulesOfBooks(t *testing.T) {
 			d.starts(1, 1)
 			return []explore.Body{d.does("giver", 1, give(1)), d.does("pair", 1, take(1), give(1)), d.does("pair", 2, give(1), take(1))}
 		}),
-		books("one process leaves, another one takes", upTo(2, 0), upTo(4, 0), 3, func(d *drama) []explore.Body {
+		books("one process leaves, another one takes", upTo(2, 0), upTo(3, 0), 3, func(d *drama) []explore.Body {
 			d.starts(1, 2)
 			p := d.enters(1)
 			return []explore.Body{d.does("giver", 1, give(1)), d.does("taker", 2, take(1)), {Name: "close", Run: func() error {
@@ -291,7 +291,7 @@ func TestProofSchedulesOfWaiters(t *testing.T) {
 		newScene(t, "one returns, two wait", upTo(1, 0), upTo(2, 0), permit.Bounded, 1, oneReturns),
 		newScene(t, "one returns, two wait, one dies", upTo(0, 1), upTo(1, 1), permit.Bounded, 1, oneReturns),
 		newScene(t, "one returns, two wait, one gives up", upTo(1, 0), upTo(2, 0), permit.Bounded, 1, oneGivesUp),
-		newScene(t, "one returns, two wait, one closes", upTo(1, 0), upTo(2, 0), permit.Bounded, 1, oneCloses),
+		newScene(t, "one returns, two wait, one closes", upTo(1, 0), upTo(1, 0), permit.Bounded, 1, oneCloses),
 		newScene(t, "one returns two, one gathers, one waits", upTo(1, 0), upTo(2, 0), permit.Bounded, 2, oneGathers),
 		newScene(t, "one returns two, one gathers, one waits, one dies", upTo(0, 1), upTo(1, 1), permit.Bounded, 2, oneGathers),
 		newScene(t, "signals for two", upTo(1, 0), upTo(2, 0), permit.Signal, 0, adds(1, 1, 1)),

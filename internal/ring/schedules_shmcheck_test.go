@@ -54,15 +54,15 @@ func TestProofSchedulesOfQueues(t *testing.T) {
 	explore.Prove(t, []explore.Scene{
 		one("one place, put and take twice", upTo(3, 0), upTo(4, 0), pair),
 		one("one place, put and take twice, one dies", upTo(1, 1), upTo(2, 1), pair),
-		two("put and take twice, one dies", upTo(1, 1), upTo(2, 1), pair),
-		one("one place, two put, one takes", upTo(2, 0), upTo(3, 0), producers),
+		two("put and take twice, one dies", upTo(1, 1), upTo(1, 1), pair),
+		one("one place, two put, one takes", upTo(2, 0), upTo(2, 0), producers),
 		two("two put, one takes, one dies", upTo(0, 1), upTo(1, 1), producers),
 		two("two take, one puts, one dies", upTo(0, 1), upTo(1, 1), consumers),
 		three("two take, one puts, two die", upTo(1, 0), upTo(0, 2), consumers),
 		one("two wait to put", upTo(1, 0), upTo(1, 0), waitingProducers),
 		one("two wait to put, one dies", upTo(0, 1), upTo(0, 1), waitingProducers),
 		two("two wait to take", upTo(1, 0), upTo(2, 0), waitingConsumers),
-		two("two wait to take, one dies", upTo(0, 1), upTo(1, 1), waitingConsumers),
+		two("two wait to take, one dies", upTo(0, 1), upTo(0, 1), waitingConsumers),
 	})
 }
 
@@ -263,7 +263,7 @@ func TestProofSchedulesOfEnds(t *testing.T) {
 				return nil
 			}}}
 		}),
-		two("left with a loan, another one puts", upTo(1, 0), upTo(3, 0), func(d *drama) []explore.Body {
+		two("left with a loan, another one puts", upTo(1, 0), upTo(2, 0), func(d *drama) []explore.Body {
 			leaver := d.lends(1, "a")
 			use := d.uses[1]
 			return []explore.Body{leaver, d.tries(2, "b", 1), {Name: "close", Run: func() error {

@@ -88,7 +88,7 @@ func TestProofSchedulesOfParts(t *testing.T) {
 			},
 		},
 		{
-			Name: "two writers and a reader", Quick: explore.Limits{Switches: 1, Kills: 1}, Full: explore.Limits{Switches: 2, Kills: 1},
+			Name: "two writers and a reader", Quick: explore.Limits{Switches: 0, Kills: 1}, Full: explore.Limits{Switches: 1, Kills: 1},
 			Play: func() explore.Play {
 				w := newWorld(t, 4, 5)
 				p := w.join(4)
