@@ -48,13 +48,16 @@ type deed struct {
 	do     func() error
 }
 
-// operations returns those of the library; each also as the first thing that a
-// process does, when caches and pools are empty and pages are not there.
+// operations returns those of the library; the hot ones also as the first thing
+// that a process does, when caches and pools are empty and pages are not there.
 func operations() []operation {
 	warm := slices.Concat(mutexOperations(), semaphoreOperations(), valueOperations(), arrayOperations(),
 		queueOperations(), eventOperations(), recoverOperations())
 	all := warm
 	for _, op := range warm {
+		if !op.hot {
+			continue
+		}
 		open := op.open
 		op.name += "/first"
 		op.hot, op.once = false, false

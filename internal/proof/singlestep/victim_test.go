@@ -91,8 +91,11 @@ func (v *victim) hold() error {
 		return fmt.Errorf("the child says %q: %w", line, err)
 	}
 	t, err := seize(tid)
-	if err != nil {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOSYS) {
 		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if err != nil {
+		return err
 	}
 	v.thread = t
 	if v.start, err = t.plant(v.origin); err != nil {
