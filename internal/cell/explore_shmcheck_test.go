@@ -218,13 +218,13 @@ func TestProofSchedulesOfValues(t *testing.T) {
 		},
 		{
 			Name: "two waiters of one process", Quick: explore.Limits{Switches: 1}, Full: explore.Limits{Switches: 2},
-			Play: func() explore.Play { return ofOneProcess(newDrama(t), context.Background(), func() {}) },
+			Play: func() explore.Play { return ofOneProcess(context.Background(), newDrama(t), func() {}) },
 		},
 		{
 			Name: "two waiters of one process, one gives up", Quick: explore.Limits{Switches: 1}, Full: explore.Limits{Switches: 2},
 			Play: func() explore.Play {
 				ctx, cancel := context.WithCancel(context.Background())
-				return ofOneProcess(newDrama(t), ctx, cancel)
+				return ofOneProcess(ctx, newDrama(t), cancel)
 			},
 		},
 	})
@@ -232,7 +232,7 @@ func TestProofSchedulesOfValues(t *testing.T) {
 
 // ofOneProcess has two goroutines wait for different changes, the first until ctx
 // is done.
-func ofOneProcess(d *drama, ctx context.Context, cancel func()) explore.Play {
+func ofOneProcess(ctx context.Context, d *drama, cancel func()) explore.Play {
 	p := d.join(3)
 	v, err := cell.OpenValue(p.use, p.obj, 16)
 	return explore.Play{

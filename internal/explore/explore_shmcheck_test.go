@@ -191,3 +191,29 @@ func TestKillAt(t *testing.T) {
 		t.Error("killed after its end")
 	}
 }
+
+// TestPlaysThatStray has a body choose between two channels that are ready, as
+// select does: a path that turns out differently is taken once more.
+func TestPlaysThatStray(t *testing.T) {
+	r := explore.All(t, explore.Limits{Switches: 1}, func() explore.Play {
+		var w satomic.Uint32
+		a, b := make(chan bool), make(chan bool)
+		close(a)
+		close(b)
+		return explore.Play{Bodies: []explore.Body{
+			{Name: "chooser", Run: does(func() {
+				select {
+				case <-a:
+				case <-b:
+					w.Add(1)
+					w.Add(1)
+				}
+				w.Add(1)
+			})},
+			{Name: "other", Run: does(func() { w.Add(1) })},
+		}}
+	})
+	if r.Fault != nil || r.Schedules < 4 {
+		t.Errorf("schedule %d: %v: %s", r.Schedules, r.Fault, r.Trace)
+	}
+}

@@ -19,7 +19,8 @@ var planted = []struct {
 	sound, planted func() explore.Play
 }{
 	{
-		"publish before write", explore.Limits{Switches: 2},
+		"publish before write",
+		explore.Limits{Switches: 2},
 		func() explore.Play {
 			return publishing(func(data, ready *satomic.Uint32) { data.Store(7); ready.Store(1) })
 		},
@@ -28,7 +29,8 @@ var planted = []struct {
 		},
 	},
 	{
-		"lost wake-up", explore.Limits{Switches: 2},
+		"lost wake-up",
+		explore.Limits{Switches: 2},
 		func() explore.Play {
 			return waking(func(flag, word *satomic.Uint32) uint32 { flag.Store(1); return word.Load() })
 		},
@@ -37,14 +39,16 @@ var planted = []struct {
 		},
 	},
 	{
-		"wake-up dies with the woken", explore.Limits{Switches: 1, Kills: 1},
+		"wake-up dies with the woken",
+		explore.Limits{Switches: 1, Kills: 1},
 		func() explore.Play {
 			return baton(func(word *satomic.Uint32, s sleeper) { word.Add(1); s.point.Wake(2) })
 		},
 		func() explore.Play { return baton(func(*satomic.Uint32, sleeper) {}) },
 	},
 	{
-		"repair that frees a live slot", explore.Limits{Switches: 2, Kills: 1},
+		"repair that frees a live slot",
+		explore.Limits{Switches: 2, Kills: 1},
 		func() explore.Play {
 			return owning(func(owner *satomic.Uint32, dead uint32) { owner.CompareAndSwap(dead, 0) })
 		},
@@ -57,7 +61,8 @@ var planted = []struct {
 		},
 	},
 	{
-		"repair that decides on what it saw", explore.Limits{Switches: 2, Kills: 1},
+		"repair that decides on what it saw",
+		explore.Limits{Switches: 2, Kills: 1},
 		func() explore.Play {
 			return owning(func(owner *satomic.Uint32, dead uint32) { owner.CompareAndSwap(dead, 0) })
 		},
@@ -70,7 +75,8 @@ var planted = []struct {
 		},
 	},
 	{
-		"repair that a death leaves half done", explore.Limits{Switches: 0, Kills: 2},
+		"repair that a death leaves half done",
+		explore.Limits{Switches: 0, Kills: 2},
 		func() explore.Play {
 			return counting(func(owner, free *satomic.Uint32) {
 				if x := owner.Load(); x != 0 {

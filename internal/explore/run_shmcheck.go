@@ -30,6 +30,7 @@ type run struct {
 	looking bool   // what somebody waits for in Until is looked at
 	steps   int
 	fault   error
+	strayed bool // from the path: the play was not the same as before
 	ending  bool  // nobody is to go on
 	told    []leg // the trace
 
@@ -121,6 +122,7 @@ func (r *run) choose(current *actor) choice {
 	}
 	d := r.path[r.at]
 	if r.at++; d.all != all {
+		r.strayed = true
 		r.fault = fmt.Errorf("not the same play as before: choices %b, were %b", all, d.all)
 		return first
 	}

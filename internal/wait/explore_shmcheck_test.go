@@ -92,7 +92,7 @@ func (s *turnstile) pass(ctx context.Context, p *wait.Point, party *wait.Party, 
 }
 
 // waiter is a body that passes the turnstile; a dead one's wake-up is passed on.
-func (s *turnstile) waiter(name string, ctx context.Context, p *wait.Point, party *wait.Party) explore.Body {
+func (s *turnstile) waiter(ctx context.Context, name string, p *wait.Point, party *wait.Party) explore.Body {
 	return explore.Body{Name: name, Run: func() error {
 		err := s.pass(ctx, p, party, wait.Slice)
 		if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrClosed) {
@@ -119,7 +119,7 @@ func TestProofSchedulesOfPoints(t *testing.T) {
 		var bodies []explore.Body
 		for i := range n {
 			p, party := s.process()
-			bodies = append(bodies, s.waiter(fmt.Sprint("waiter ", i), ctx, p, party))
+			bodies = append(bodies, s.waiter(ctx, fmt.Sprint("waiter ", i), p, party))
 		}
 		return s, bodies
 	}
@@ -146,13 +146,13 @@ func TestProofSchedulesOfPoints(t *testing.T) {
 		{Name: "two goroutines wait", Quick: limits(1), Full: limits(2), Play: func() explore.Play {
 			s := &turnstile{}
 			p, party := s.process()
-			return s.play(s.waiter("first", ctx, p, party), s.waiter("second", ctx, p, party), adder(s, 2))
+			return s.play(s.waiter(ctx, "first", p, party), s.waiter(ctx, "second", p, party), adder(s, 2))
 		}},
 		{Name: "two goroutines wait, one gives up", Quick: limits(1), Full: limits(2), Play: func() explore.Play {
 			s := &turnstile{}
 			p, party := s.process()
 			c, cancel := context.WithCancel(ctx)
-			return s.play(s.waiter("first", c, p, party), s.waiter("second", ctx, p, party), adder(s, 1),
+			return s.play(s.waiter(c, "first", p, party), s.waiter(ctx, "second", p, party), adder(s, 1),
 				adderAfter(s, cancel))
 		}},
 		{Name: "two processes wait, one closes", Quick: limits(1), Full: limits(2), Play: func() explore.Play {
