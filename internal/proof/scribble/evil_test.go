@@ -74,16 +74,20 @@ func scribble(args []string) {
 	say("writes %d", e.writes)
 }
 
+// isEndless reports whether t is of the one lock that calls without a context
+// wait for, those that set elements across two words: no bytes can tell a lock
+// that somebody forged from one that a stopped process holds.
+func isEndless(t target) bool { return strings.HasPrefix(t.name, "three.partsLock.") }
+
 // leave makes the last state the worst for who only has that one target. Else it
-// frees the one lock that calls without a context wait for: no bytes can tell a
-// lock that somebody forged from one that a stopped process holds.
+// frees the lock that some would wait for without end.
 func (e *evil) leave(only string) {
 	for _, p := range e.parts {
 		for _, t := range p.targets {
 			switch {
 			case only != "":
 				e.store(t, math.MaxInt64)
-			case strings.HasPrefix(t.name, "three.partsLock."):
+			case isEndless(t):
 				e.store(t, 0)
 			}
 		}

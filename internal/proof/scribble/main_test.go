@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,9 +97,9 @@ func (c *child) said(prefix string) (string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		for i := len(c.out) - 1; i >= 0; i-- {
-			if strings.HasPrefix(c.out[i], prefix) {
-				return c.out[i], true
+		for _, line := range slices.Backward(c.out) {
+			if strings.HasPrefix(line, prefix) {
+				return line, true
 			}
 		}
 		select {
@@ -127,8 +128,7 @@ func (c *child) fault() string {
 	if c.err == nil {
 		return ""
 	}
-	var exit *exec.ExitError
-	if errors.As(c.err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](c.err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
 			return "" // by kill
 		}

@@ -16,7 +16,9 @@ func eventSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
 		return nil, err
 	}
 	return []step{
-		{"event.Set", run(e.Set)}, {"event.Clear", run(e.Clear)}, {"event.IsSet", call(e.IsSet)},
+		{"event.Set", run(e.Set)},
+		{"event.Clear", run(e.Clear)},
+		{"event.IsSet", call(e.IsSet)},
 		{"event.Wait", func(ctx context.Context) error { return e.Wait(ctx) }},
 	}, nil
 }
@@ -28,7 +30,9 @@ func barrierSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
 	}
 	return []step{
 		{"barrier.Wait", func(ctx context.Context) error { return drop(b.Wait(ctx)) }},
-		{"barrier.Abort", run(b.Abort)}, {"barrier.Reset", run(b.Reset)},
-		{"barrier.Waiting", call(b.Waiting)}, {"barrier.Broken", call(b.Broken)},
+		{"barrier.Abort", run(b.Abort)},
+		{"barrier.Reset", run(b.Reset)},
+		{"barrier.Waiting", call(b.Waiting)},
+		{"barrier.Broken", call(b.Broken)},
 	}, nil
 }

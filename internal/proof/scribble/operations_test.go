@@ -36,14 +36,19 @@ var errNo = errors.New("no")
 
 func makers() []maker {
 	list := []maker{
-		{"value", valueSteps}, {"atomic", atomicSteps},
-		{"array", arraySteps}, {"three", threeSteps}, {"bins", binSteps},
+		{"value", valueSteps},
+		{"atomic", atomicSteps},
+		{"array", arraySteps},
+		{"three", threeSteps},
+		{"bins", binSteps},
 		{"mutex/poison", mutexSteps("mutex/poison", lock.Poison)},
 		{"mutex/release", mutexSteps("mutex/release", lock.Release)},
 		{"semaphore", semaphoreSteps("semaphore", semaphore.Bounded)},
 		{"signal", semaphoreSteps("signal", semaphore.Signal)},
-		{"jobs", jobSteps("jobs", queue.MPMC)}, {"line", jobSteps("line", queue.SPSC)},
-		{"bytes", byteSteps}, {"any", anySteps},
+		{"jobs", jobSteps("jobs", queue.MPMC)},
+		{"line", jobSteps("line", queue.SPSC)},
+		{"bytes", byteSteps},
+		{"any", anySteps},
 	}
 	return append(list, moreMakers()...)
 }

@@ -43,21 +43,21 @@ func TestProofScribbler(t *testing.T) {
 }
 
 // fresh makes a segment with all objects in a new directory, and closes it.
-func fresh(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
+func fresh(tb testing.TB) (dir string) {
+	tb.Helper()
+	dir = tb.TempDir()
 	ctx := context.Background()
 	seg, err := shm.Create(ctx, segmentName, spec, &shm.Options{Dir: dir})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, m := range makers() {
 		if _, err := m.make(ctx, seg); err != nil {
-			t.Fatal(m.name, err)
+			tb.Fatal(m.name, err)
 		}
 	}
 	if err := seg.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-var walls struct { //nolint:gochecknoglobals // of this process
+var walls struct {
 	sync.Mutex
 	built map[string]bool
 }

@@ -1,6 +1,7 @@
 package scripts_test
 
 import (
+	"errors"
 	"io/fs"
 	"testing"
 
@@ -61,7 +62,7 @@ func FuzzMutexScript(f *testing.F) {
 					owner = p
 				}
 			case 2:
-				if want := state(nil); want != lock.ErrLocked {
+				if want := state(nil); !errors.Is(want, lock.ErrLocked) {
 					tr.same("Lock", p, m.Lock(bg()), want)
 					if want == nil {
 						owner = p
