@@ -20,7 +20,9 @@ import (
 )
 
 // names returns the models, so that none is lost unseen.
-func names() []string { return []string{"event", "mutex", "rwmutex"} }
+func names() []string {
+	return []string{"event", "mutex", "queue", "queue_wake", "rwmutex", "segment", "semaphore"}
+}
 
 // TestProofModels has spin search every model, and find what is planted in it.
 // Full runs take every line of the files, others the first RUN of each and the

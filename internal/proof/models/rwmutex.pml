@@ -17,10 +17,9 @@
  * Out of scope: starving (see mutex.pml), the user's repair, Downgrade, Close.
  *
  * RUN  reader, writer           -DPARTIES=2 -DREADERS=1 -DKILLS=1 -DREPAIRERS=1 -DCANCELS=1
- * RUN  two readers, writer      -DPARTIES=3 -DREADERS=2 -DKILLS=1
- * FULL two readers, release     -DPARTIES=3 -DREADERS=2 -DKILLS=1 -DREPAIRERS=1 -DCANCELS=1 -DRELEASE
- * FULL reader, two writers      -DPARTIES=3 -DREADERS=1 -DKILLS=1 -DREPAIRERS=1 -DCANCELS=1
- * FULL two die                  -DPARTIES=3 -DREADERS=2 -DKILLS=2 -DRELEASE
+ * FULL two readers, writer      -DPARTIES=3 -DREADERS=2 -DKILLS=1
+ * FULL reader, two writers      -DPARTIES=3 -DREADERS=1 -DKILLS=1
+ * FULL both die                 -DPARTIES=2 -DREADERS=1 -DKILLS=2 -DREPAIRERS=1
  * BUG  BUG_LOOKS_FIRST          -DPARTIES=2 -DREADERS=1
  * BUG  BUG_NO_DRAIN_WAKE        -DPARTIES=2 -DREADERS=1
  * BUG  BUG_BACKS_OFF_QUIETLY    -DPARTIES=2 -DREADERS=1
