@@ -12,6 +12,10 @@ import (
 	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
+// briefly is how long a round is in the ordinary tests: here children die inside
+// of operations.
+const briefly = time.Second
+
 // disturb makes a child slow and mortal inside of operations, and a lost wake-up
 // of it a hang.
 func disturb() (end func()) {

@@ -49,7 +49,7 @@ func size(t *testing.T) (all, round time.Duration, children int) {
 		}
 		return d, min(longest, d/time.Duration(len(hazards))), 8
 	}
-	each := 300 * time.Millisecond
+	each := briefly
 	if race.Enabled || testing.Short() {
 		each /= 2
 	}
@@ -57,7 +57,7 @@ func size(t *testing.T) (all, round time.Duration, children int) {
 }
 
 // TestSoak has processes do everything there is at once, under one hazard after
-// the other, until the time is over.
+// the other, each at least once, until the time is over.
 func TestSoak(t *testing.T) {
 	all, length, children := size(t)
 	chosen := hazards
@@ -66,7 +66,7 @@ func TestSoak(t *testing.T) {
 	}
 	var total result
 	rounds := 0
-	for i := 0; time.Duration(i) < max(all/length, 1); i++ {
+	for i, start := 0, time.Now(); i < len(chosen) || time.Since(start) < all; i++ {
 		p := plan{Seed: *seed + uint64(i), Hazard: chosen[i%len(chosen)], Children: children, Time: length}
 		t.Run(string(p.Hazard), func(t *testing.T) {
 			res := p.run(t)
