@@ -30,7 +30,7 @@ type run struct {
 	looking bool   // what somebody waits for in Until is looked at
 	steps   int
 	fault   error
-	strayed bool // from the path: the play was not the same as before
+	strayed bool  // from the path: the play was not the same as before
 	ending  bool  // nobody is to go on
 	told    []leg // the trace
 
