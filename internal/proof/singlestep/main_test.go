@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// watchdog bounds waits for what must happen.
-const watchdog = 30 * time.Second
+// watchdog bounds how long a child may take to get to its end, and how long it may
+// take from there until all is in order again.
+const watchdog = time.Minute
 
 // childEnv names, in the environment of a child, the operation that it is for.
 const childEnv = "SHOAL_SINGLE_STEP"
