@@ -74,13 +74,16 @@ func scribble(args []string) {
 	say("writes %d", e.writes)
 }
 
-// isEndless reports whether t is of the one lock that calls without a context
-// wait for, those that set elements across two words: no bytes can tell a lock
-// that somebody forged from one that a stopped process holds.
-func isEndless(t target) bool { return strings.HasPrefix(t.name, "three.partsLock.") }
+// isEndless reports whether t is of a lock that a call waits for without end: Set
+// of elements across two words has no context, and Cond.Wait does not return
+// without its mutex. No bytes can tell a lock that somebody forged from one that
+// a stopped process holds.
+func isEndless(t target) bool {
+	return strings.HasPrefix(t.name, "three.partsLock.") || strings.HasPrefix(t.name, "cond/mutex.")
+}
 
 // leave makes the last state the worst for who only has that one target. Else it
-// frees the lock that some would wait for without end.
+// frees the locks that some would wait for without end.
 func (e *evil) leave(only string) {
 	for _, p := range e.parts {
 		for _, t := range p.targets {

@@ -8,7 +8,9 @@ import (
 )
 
 // moreMakers are those of the objects that came last.
-func moreMakers() []maker { return []maker{{"event", eventSteps}, {"barrier", barrierSteps}} }
+func moreMakers() []maker {
+	return []maker{{"event", eventSteps}, {"barrier", barrierSteps}, {"cond", condSteps}}
+}
 
 func eventSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
 	e, err := lock.OpenOrCreateEvent(ctx, seg, "event")
@@ -34,5 +36,29 @@ func barrierSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
 		{"barrier.Reset", run(b.Reset)},
 		{"barrier.Waiting", call(b.Waiting)},
 		{"barrier.Broken", call(b.Broken)},
+	}, nil
+}
+
+func condSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
+	m, err := lock.OpenOrCreateMutex(ctx, seg, "cond/mutex", lock.Spec{OnDeath: lock.Release})
+	if err != nil {
+		return nil, err
+	}
+	c, err := lock.OpenOrCreateCond(ctx, m, "cond")
+	if err != nil {
+		return nil, err
+	}
+	held := func(f func(ctx context.Context) error) func(ctx context.Context) error {
+		return func(ctx context.Context) error {
+			return m.Do(ctx, func() error { return f(ctx) })
+		}
+	}
+	return []step{
+		{"cond.Wait", held(c.Wait)},
+		{"cond.Wait without the mutex", c.Wait},
+		{"cond.WaitFor", held(func(ctx context.Context) error { return c.WaitFor(ctx, func() bool { return false }) })},
+		{"cond.Signal", func(context.Context) error { return c.Signal() }},
+		{"cond.SignalN", func(context.Context) error { return c.SignalN(3) }},
+		{"cond.Broadcast", func(context.Context) error { return c.Broadcast() }},
 	}, nil
 }

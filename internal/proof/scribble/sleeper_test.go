@@ -120,12 +120,39 @@ func (s *sleeper) locks(ctx context.Context) error {
 	})
 	s.wait("mutex.Do", func() error { return m.Do(ctx, func() error { return nil }) })
 	s.wait("semaphore.Acquire", func() error { return p.Acquire(ctx, 1) })
+	if err := s.signals(ctx); err != nil {
+		return err
+	}
 	s.after = append(s.after,
 		step{"mutex.TryLock", func(context.Context) error { return m.TryLock() }},
 		step{"mutex.Unlock", func(context.Context) error { return m.Unlock() }},
 		step{"semaphore.TryAcquire", func(context.Context) error { return p.TryAcquire(1) }},
 		step{"semaphore.Release", func(context.Context) error { return p.Release(1) }})
 	s.quiet = append(s.quiet, func() { m.Holder() }, func() { p.Available() }, func() { p.Held() })
+	return nil
+}
+
+func (s *sleeper) signals(ctx context.Context) error {
+	e, err1 := lock.CreateEvent(ctx, s.seg, s.own+"event")
+	b, err2 := lock.CreateBarrier(ctx, s.seg, s.own+"barrier", lock.BarrierSpec{Parties: 2})
+	m, err3 := lock.CreateMutex(ctx, s.seg, s.own+"cond/mutex", lock.Spec{})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	c, err := lock.CreateCond(ctx, m, s.own+"cond")
+	if err != nil {
+		return err
+	}
+	s.wait("event.Wait", func() error { return e.Wait(ctx) })
+	s.wait("barrier.Wait", func() error { return drop(b.Wait(ctx)) })
+	s.wait("cond.Wait", func() error {
+		if err := m.Lock(ctx); err != nil {
+			return err
+		}
+		return c.Wait(ctx)
+	})
+	s.after = append(s.after, step{"cond.Signal", func(context.Context) error { return c.Signal() }})
+	s.quiet = append(s.quiet, e.Set, e.Clear, func() { e.IsSet() }, b.Abort, b.Reset, func() { b.Waiting() }, func() { b.Broken() })
 	return nil
 }
 

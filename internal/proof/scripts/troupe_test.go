@@ -100,7 +100,7 @@ func equal[T comparable](tr *troupe, op string, p int, got, want T) {
 // checks the segment after each.
 func (tr *troupe) play(script []byte, do func(op, p, arg int)) {
 	tr.t.Helper()
-	const longest = 200
+	const longest = 80
 	for ; len(script) >= 2 && tr.steps < longest; script = script[2:] {
 		do(int(script[0])/size, int(script[0])%size, int(script[1]))
 		if err := tr.base.Check(); err != nil {
