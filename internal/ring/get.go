@@ -107,6 +107,9 @@ func (p *Port) walkTake(r, state uint64) (Message, error) {
 			if m, ok, err := p.takeLate(t, r, state); ok || err != nil {
 				return m, err
 			}
+			if bumped(t, p.head.late.Load()) {
+				continue // a slot may have become LATE that had been passed in the search
+			}
 		}
 		d, st := ahead(x, r), stateOf(x)
 		switch {
@@ -125,6 +128,9 @@ func (p *Port) walkTake(r, state uint64) (Message, error) {
 		case d < 0 && !passedBy(st):
 			return Message{}, p.badSlot(i, x, r, "nothing this side of a passed position")
 		default: // free or being written at its own lap, or still held at an earlier one
+			if s.word.Load() != x {
+				continue // a LATE message may have been there until this one was
+			}
 			advance(&p.head.readPos, r)
 			return Message{}, p.nothing()
 		}

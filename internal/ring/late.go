@@ -9,6 +9,9 @@ const lateUnit = 1 << 32
 // pending reports whether there may be LATE slots.
 func pending(t uint64) bool { return uint32(t>>32) != uint32(t) }
 
+// bumped reports whether slots became LATE between two readings of the word.
+func bumped(before, now uint64) bool { return before>>32 != now>>32 }
+
 // served is t with all that it counts known to be served.
 func served(t uint64) uint64 { return t&^(lateUnit-1) | t>>32 }
 
