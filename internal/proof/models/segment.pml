@@ -20,7 +20,7 @@
  *
  * RUN  two, one dies             -DPARTIES=2 -DKILLS=1
  * FULL two, twice, both die      -DPARTIES=2 -DKILLS=2 -DROUNDS=2
- * FULL three, one dies           -DPARTIES=3 -DKILLS=1
+ * FULL three                     -DPARTIES=3
  * FULL removed meanwhile         -DPARTIES=3 -DKILLS=1 -DREMOVER
  * FULL pruned meanwhile         -DPARTIES=3 -DKILLS=1 -DPRUNER
  * BUG  BUG_NO_SECOND_LOOK        -DPARTIES=3 -DREMOVER
