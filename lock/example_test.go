@@ -120,3 +120,24 @@ func ExampleCond() {
 	}
 	// Output: 3 items
 }
+
+func ExampleRWMutex() {
+	ctx := context.Background()
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Close()
+	routes, err := lock.OpenOrCreateRWMutex(ctx, seg, "routes", lock.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = routes.RDo(ctx, func() error {
+		fmt.Println("others may read too, and nobody writes")
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: others may read too, and nobody writes
+}

@@ -73,7 +73,7 @@ func OpenOrCreateMutex(ctx context.Context, seg *shm.Segment, name string, spec 
 type verb func(ctx context.Context, seg *shm.Segment, req object.Request) (handle.Handle, error)
 
 func openMutex(ctx context.Context, seg *shm.Segment, name string, spec Spec, how verb) (*Mutex, error) {
-	req, err := spec.request(name)
+	req, err := spec.request(name, robust.Kind())
 	if err != nil {
 		return nil, err
 	}

@@ -28,14 +28,14 @@ func (o OnDeath) String() string {
 	return "unset"
 }
 
-// Spec is the geometry of a Mutex. It is stored with it. A zero field means the
+// Spec is the geometry of a Mutex or RWMutex. It is stored with it. A zero field means the
 // default at creation, and "any" at opening.
 type Spec struct {
 	OnDeath OnDeath // default Poison
 }
 
-// request returns the wish for a mutex of that spec.
-func (s Spec) request(name string) (object.Request, error) {
+// request returns the wish for an object of that kind, a mutex or the like, and spec.
+func (s Spec) request(name string, kind *object.Kind) (object.Request, error) {
 	stored := object.Spec{uint64(s.OnDeath)}
 	if s.OnDeath == 0 {
 		stored[0] = uint64(Poison)
@@ -44,7 +44,7 @@ func (s Spec) request(name string) (object.Request, error) {
 		return object.Request{}, fmt.Errorf("lock: spec {OnDeath: %d}: %w", s.OnDeath, fs.ErrInvalid)
 	}
 	return object.Request{
-		Name: name, Kind: robust.Kind(), Spec: stored,
+		Name: name, Kind: kind, Spec: stored,
 		Match: func(_ string, stored object.Spec) *object.Mismatch {
 			if have := OnDeath(stored[0]); s.OnDeath != 0 && have != s.OnDeath {
 				return &object.Mismatch{Field: "OnDeath", Have: have.String(), Want: s.OnDeath.String()}

@@ -16,7 +16,7 @@ import (
 
 // whats is what can be held; records of deaths store the index plus 1. New ones
 // are added at the end.
-var whats = [...]string{"lock", "permit", "delivery", "loan", "claimed slot", "message", "role"} //nolint:gochecknoglobals // a constant table
+var whats = [...]string{"lock", "permit", "delivery", "loan", "claimed slot", "message", "role", "read lock"} //nolint:gochecknoglobals // a constant table
 
 // recordDeath writes down that a participant died and what it held, before any
 // of that is given back. It is called again if the repairer dies. It reports

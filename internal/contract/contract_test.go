@@ -199,6 +199,7 @@ type (
 	evt = *lock.Event
 	bar = *lock.Barrier
 	cnd = *lock.Cond
+	rwm = *lock.RWMutex
 )
 
 var (
@@ -209,6 +210,22 @@ var (
 	_ func(evt)                             = evt.Clear
 	_ func(evt) bool                        = evt.IsSet
 	_ func(evt, ctxt) error                 = evt.Wait
+
+	_ = &lock.RWMutex{Repair: (func() error)(nil)}
+
+	_ withSpec[lock.Spec]                              = rwm(nil)
+	_ func(ctxt, segm, string, lock.Spec) (rwm, error) = lock.CreateRWMutex
+	_ func(ctxt, segm, string) (rwm, error)            = lock.OpenRWMutex
+	_ func(ctxt, segm, string, lock.Spec) (rwm, error) = lock.OpenOrCreateRWMutex
+	_ func(rwm, ctxt) error                            = rwm.Lock
+	_ func(rwm) error                                  = rwm.TryLock
+	_ func(rwm) error                                  = rwm.Unlock
+	_ func(rwm, ctxt, func() error) error              = rwm.Do
+	_ func(rwm, ctxt) error                            = rwm.RLock
+	_ func(rwm) error                                  = rwm.TryRLock
+	_ func(rwm) error                                  = rwm.RUnlock
+	_ func(rwm, ctxt, func() error) error              = rwm.RDo
+	_ func(rwm, ctxt, func() error) error              = rwm.Recover
 
 	_ handle                               = cnd(nil)
 	_ func(ctxt, mut, string) (cnd, error) = lock.CreateCond

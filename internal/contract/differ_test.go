@@ -70,6 +70,7 @@ func TestAnotherSpec(t *testing.T) {
 		},
 		"atomicarray": {"Len": with(array.OpenOrCreateAtomic[int64], array.Spec{Len: 4})},
 		"mutex":       {"OnDeath": with(lock.OpenOrCreateMutex, lock.Spec{OnDeath: lock.Poison})},
+		"rwmutex":     {"OnDeath": with(lock.OpenOrCreateRWMutex, lock.Spec{OnDeath: lock.Poison})},
 		"barrier":     {"Parties": with(lock.OpenOrCreateBarrier, lock.BarrierSpec{Parties: 2})},
 		"semaphore":   {"Kind": with(semaphore.OpenOrCreate, semaphore.Spec{Kind: semaphore.Bounded})},
 		"queue": {

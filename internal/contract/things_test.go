@@ -132,6 +132,7 @@ type (
 	row  = array.Array[int64]
 	bins = array.Atomic[int64]
 	mu   = lock.Mutex
+	rwmu = lock.RWMutex
 	flag = lock.Event
 	gate = lock.Barrier
 	sema = semaphore.Semaphore
@@ -234,6 +235,22 @@ func locks() []thing {
 			trying("TryLock", on(func(_ ctxt, m *mu) error { return m.TryLock() })),
 			trying("Unlock", on(func(_ ctxt, m *mu) error { return m.Unlock() })),
 			asking("Holder", get(func(m *mu) bool { _, held := m.Holder(); return held })),
+		},
+	}, {
+		kind: "rwmutex", zero: func() handle { return new(rwmu) },
+		create: with(lock.CreateRWMutex, lock.Spec{OnDeath: lock.Release}), open: as(lock.OpenRWMutex),
+		orCreate: with(lock.OpenOrCreateRWMutex, lock.Spec{}),
+		spec:     func(h handle) any { return of[*rwmu](h).Spec() },
+		calls: []call{
+			waiting("Lock", on(func(ctx ctxt, m *rwmu) error { return m.Lock(ctx) })),
+			waiting("RLock", on(func(ctx ctxt, m *rwmu) error { return m.RLock(ctx) })),
+			waiting("Do", on(func(ctx ctxt, m *rwmu) error { return m.Do(ctx, nothing) })),
+			waiting("RDo", on(func(ctx ctxt, m *rwmu) error { return m.RDo(ctx, nothing) })),
+			waiting("Recover", on(func(ctx ctxt, m *rwmu) error { return m.Recover(ctx, nothing) })),
+			trying("TryLock", on(func(_ ctxt, m *rwmu) error { return m.TryLock() })),
+			trying("TryRLock", on(func(_ ctxt, m *rwmu) error { return m.TryRLock() })),
+			trying("Unlock", on(func(_ ctxt, m *rwmu) error { return m.Unlock() })),
+			trying("RUnlock", on(func(_ ctxt, m *rwmu) error { return m.RUnlock() })),
 		},
 	}, {
 		kind: "event", zero: func() handle { return new(flag) },

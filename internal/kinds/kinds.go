@@ -11,6 +11,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/permit"
 	"github.com/shoal-ipc/shoal/internal/ring"
 	"github.com/shoal-ipc/shoal/internal/robust"
+	"github.com/shoal-ipc/shoal/internal/rw"
 	"github.com/shoal-ipc/shoal/internal/vector"
 )
 
@@ -24,6 +25,7 @@ var table = [...]*object.Kind{
 	3:  vector.Kind(),
 	4:  vector.AtomicKind(),
 	5:  robust.Kind(),
+	6:  rw.Kind(),
 	8:  condition.Kind(),
 	9:  event.Kind(),
 	10: barrier.Kind(),

@@ -60,6 +60,7 @@ type Mutex struct {
 	sync   *race.Token
 	point  *wait.Point
 	object *object.Object
+	marks  uint32 // bits of the word that are somebody else's, see marks.go
 	// shy is when TryLock first saw a free mutex that it stood back from, in
 	// nanoseconds of the wall clock; 0 if it does not stand back.
 	shy atomic.Int64
@@ -226,6 +227,7 @@ func (m *Mutex) standBack() bool {
 
 // check returns a *mem.Corruption if no correct process writes x to the word.
 func (m *Mutex) check(x uint32) error {
+	x &^= m.marks
 	if x&(reserved|poisoned) == 0 && x&ownerMask <= m.object.Shape.Slots {
 		return nil
 	}
