@@ -25,4 +25,12 @@
 // Release nobody waits for that.
 //
 // Nobody starves: newcomers stand back for who has waited for a millisecond.
+//
+// # The others
+//
+// An RWMutex admits many readers or one writer; only the death of a writer
+// matters. A Cond waits for a condition on what a Mutex protects, an Event for a
+// flag, a Barrier for a number of parties. Of those that wait, nobody misses what
+// it waits for because another one has died: a wake-up that the dead one had got
+// goes to one that lives.
 package lock
