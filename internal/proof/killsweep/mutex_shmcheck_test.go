@@ -35,6 +35,7 @@ func mutexStage(name string, onDeath lock.OnDeath) *stage {
 		},
 		peers: []string{"Do", "TryLock and Unlock"},
 	}
+	s.deep = onDeath == lock.Poison
 	leaves := "poisoned"
 	if onDeath == lock.Release {
 		leaves = "free"

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -120,8 +122,43 @@ func (p *process) kill() {
 	_ = p.in.Close()
 }
 
-// stop makes the process stand still; proceed makes it go on.
-func (p *process) stop() error    { return p.cmd.Process.Signal(syscall.SIGSTOP) }
+// stop makes the process stand still, and returns when it does: until then its
+// guardian may still take the segment's lock, for which all would wait.
+func (p *process) stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for start := time.Now(); ; runtime.Gosched() {
+		still, err := p.still()
+		if err != nil || still {
+			return err
+		}
+		if time.Since(start) > patience {
+			return errors.New("the process does not stop")
+		}
+	}
+}
+
+// still reports whether every thread is stopped.
+func (p *process) still() (bool, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+	if err != nil {
+		return false, err
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return false, err
+		}
+		_, state, _ := strings.Cut(string(text), ") ") // after the name of the program
+		if !strings.HasPrefix(state, "T") {
+			return false, nil
+		}
+	}
+	return len(files) > 0, nil
+}
+
+// proceed makes a stopped process go on.
 func (p *process) proceed() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
 // nursery starts children ahead of the time when they are needed.

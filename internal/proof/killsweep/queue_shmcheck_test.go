@@ -43,6 +43,7 @@ func queueStage(name string, size int) *stage {
 			q, err := queue.Open[[]byte](ctx, p.seg, "q")
 			return &queueWorld{p.seg, q, size}, err
 		},
+		deep:       size == sizes[len(sizes)-1],
 		peers:      []string{"PutFunc, short", "TryGet", "Receive and Ack"},
 		operations: withWaiters(slices.Concat(putOperations(), getOperations(), lendOperations())),
 	}

@@ -20,7 +20,9 @@ type stage struct {
 	// open is how a process gets at them.
 	open func(ctx context.Context, p place) (world, error)
 	// fresh stages are made anew for each kill.
-	fresh      bool
+	fresh bool
+	// deep stages have who repairs killed at every step, in a full run.
+	deep       bool
 	operations []*operation
 	// peers are the operations of which other processes are in the middle while
 	// the victim dies. They hold nothing at their end, and need no relief.
