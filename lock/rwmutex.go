@@ -35,7 +35,7 @@ type RWMutex struct {
 	Repair func() error
 
 	base
-	core *rw.RWMutex
+	core *rw.Mutex
 }
 
 // CreateRWMutex makes the lock name in seg. It fails with fs.ErrExist if an object

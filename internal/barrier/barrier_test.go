@@ -164,7 +164,7 @@ func FuzzBytes(f *testing.F) {
 	f.Add([]byte{255, 255, 255, 255}, 33, uint16(1))
 	f.Fuzz(func(t *testing.T, bytes []byte, where int, parties uint16) {
 		shape := object.Shape{Spec: object.Spec{uint64(parties)}, Slots: slots}
-		stage.Hostile(t, barrier.Kind(), shape, bytes, where&63, func(s *stage.Stage) {
+		stage.Hostile(t, barrier.Kind(), shape, stage.Scribble{Bytes: bytes, Where: where & 63}, func(s *stage.Stage) {
 			p := world{s}.join(2)
 			for range 3 {
 				ctx, cancel := context.WithTimeout(context.Background(), 100*time.Microsecond)

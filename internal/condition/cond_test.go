@@ -267,7 +267,7 @@ func FuzzBytes(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 1, 0, 0, 0, 3}, 40)
 	f.Fuzz(func(t *testing.T, bytes []byte, where int) {
 		shape := object.Shape{Slots: 6}
-		stage.Hostile(t, condition.Kind(), shape, bytes, where&127, func(s *stage.Stage) {
+		stage.Hostile(t, condition.Kind(), shape, stage.Scribble{Bytes: bytes, Where: where & 127}, func(s *stage.Stage) {
 			lock, err := stage.Build(robust.Kind(), object.Spec{uint64(robust.Poison)}, 6)
 			stage.Want(t, "Build", err, nil)
 			p := world{s, lock}.join(2)

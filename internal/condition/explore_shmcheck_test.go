@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/explore"
@@ -149,12 +150,9 @@ func TestProofFindsPlanted(t *testing.T) {
 		p := consuming(false)()
 		repair := p.Repair
 		p.Repair = func(dead []uint32) {
-			for _, slot := range dead {
-				if slot == 2 {
-					return
-				}
+			if !slices.Contains(dead, 2) {
+				repair(dead)
 			}
-			repair(dead)
 		}
 		return p
 	})

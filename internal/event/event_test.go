@@ -137,7 +137,7 @@ func FuzzBytes(f *testing.F) {
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255, 3}, 0)
 	f.Add([]byte{2}, 1)
 	f.Fuzz(func(t *testing.T, bytes []byte, where int) {
-		stage.Hostile(t, event.Kind(), object.Shape{Slots: slots}, bytes, where&15, func(s *stage.Stage) {
+		stage.Hostile(t, event.Kind(), object.Shape{Slots: slots}, stage.Scribble{Bytes: bytes, Where: where & 15}, func(s *stage.Stage) {
 			p := world{s}.join(2)
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Microsecond)
 			defer cancel()

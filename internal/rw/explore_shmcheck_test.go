@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/explore"
@@ -118,12 +119,9 @@ func TestProofFindsPlanted(t *testing.T) {
 		p := play("rw")()
 		repair := p.Repair
 		p.Repair = func(dead []uint32) {
-			for _, slot := range dead {
-				if slot == 1 {
-					return // its reads stay
-				}
+			if !slices.Contains(dead, 1) { // whose reads stay
+				repair(dead)
 			}
-			repair(dead)
 		}
 		return p
 	})

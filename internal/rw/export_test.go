@@ -1,4 +1,4 @@
 package rw
 
 // Look reads a shared word.
-func (l *RWMutex) Look() { l.core.head.lock.Admits() }
+func (l *Mutex) Look() { l.core.head.lock.Admits() }

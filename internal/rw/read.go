@@ -13,7 +13,7 @@ import (
 // RLock waits until this process holds the lock for reading. If it is shut or
 // poisoned it takes the mutex by lock, as Lock does, and gives it back. It fails
 // with lock's errors, ctx.Err() and fs.ErrClosed.
-func (l *RWMutex) RLock(ctx context.Context, lock func(*robust.Mutex) error) error {
+func (l *Mutex) RLock(ctx context.Context, lock func(*robust.Mutex) error) error {
 	m, err := l.pin()
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func (l *RWMutex) RLock(ctx context.Context, lock func(*robust.Mutex) error) err
 
 // queue waits in one line with the writers. While this process has the mutex,
 // nobody writes.
-func (l *RWMutex) queue(lock func(*robust.Mutex) error) error {
+func (l *Mutex) queue(lock func(*robust.Mutex) error) error {
 	if err := lock(l.mutex); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (l *RWMutex) queue(lock func(*robust.Mutex) error) error {
 }
 
 // TryRLock is RLock without waiting: robust.ErrLocked.
-func (l *RWMutex) TryRLock(lock func(*robust.Mutex) error) error {
+func (l *Mutex) TryRLock(lock func(*robust.Mutex) error) error {
 	m, err := l.pin()
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (l *RWMutex) TryRLock(lock func(*robust.Mutex) error) error {
 
 // arrive counts one reader in, and reports whether it may be one; else it is
 // counted out again.
-func (l *RWMutex) arrive() bool {
+func (l *Mutex) arrive() bool {
 	slot := l.use.Slot
 	if l.core.ever[slot/64].Load()&bit(slot) == 0 {
 		l.core.ever[slot/64].Or(bit(slot))
@@ -75,7 +75,7 @@ func (l *RWMutex) arrive() bool {
 
 // confirm keeps the lock that was taken for reading, unless the segment was closed
 // meanwhile.
-func (l *RWMutex) confirm() error {
+func (l *Mutex) confirm() error {
 	if l.use.Closed() {
 		l.depart() // Close may have done so already
 		return fs.ErrClosed
@@ -85,7 +85,7 @@ func (l *RWMutex) confirm() error {
 }
 
 // depart counts one reader out, and reports whether there was one.
-func (l *RWMutex) depart() bool {
+func (l *Mutex) depart() bool {
 	count := &l.core.reads[l.use.Slot].count
 	for {
 		n := count.Load()
@@ -104,7 +104,7 @@ func (l *RWMutex) depart() bool {
 
 // RUnlock ends one RLock. It fails with robust.ErrNotOwner if this process holds
 // none.
-func (l *RWMutex) RUnlock() error {
+func (l *Mutex) RUnlock() error {
 	m, err := l.pin()
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (l *RWMutex) RUnlock() error {
 
 // RDrop is RUnlock for who has pinned the mapping since before RLock, also after
 // the segment was closed.
-func (l *RWMutex) RDrop() {
+func (l *Mutex) RDrop() {
 	l.left.Release()
 	l.depart()
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
-// RWMutex is this process's side of a lock for readers and writers. Its methods
+// Mutex is this process's side of a lock for readers and writers. Its methods
 // may be called at once by any number of goroutines; they pin the mapping
 // themselves. No error of any method means that the lock is held.
-type RWMutex struct {
+type Mutex struct {
 	core  *Core
 	use   *object.Use
 	mutex *robust.Mutex
@@ -25,12 +25,12 @@ type RWMutex struct {
 }
 
 // New returns the process's side of the lock obj.
-func New(use *object.Use, obj *object.Object) (*RWMutex, error) {
+func New(use *object.Use, obj *object.Object) (*Mutex, error) {
 	core, err := Attach(obj.Region, obj.Shape)
 	if err != nil {
 		return nil, err
 	}
-	l := &RWMutex{
+	l := &Mutex{
 		core: core, use: use, point: obj.Point(&core.head.bell), sync: obj.Sync,
 		mutex: robust.NewMarked(&core.head.lock, core.policy, use, obj),
 	}
@@ -45,10 +45,10 @@ func New(use *object.Use, obj *object.Object) (*RWMutex, error) {
 }
 
 // Policy returns what becomes of the lock if a writer dies.
-func (l *RWMutex) Policy() robust.Policy { return l.core.policy }
+func (l *Mutex) Policy() robust.Policy { return l.core.policy }
 
 // pin returns the mapping, or why nothing can be done.
-func (l *RWMutex) pin() (*object.Mapping, error) {
+func (l *Mutex) pin() (*object.Mapping, error) {
 	m := l.use.Pin()
 	switch {
 	case m == nil:
@@ -62,7 +62,7 @@ func (l *RWMutex) pin() (*object.Mapping, error) {
 // Lock waits until this process alone holds the lock, which it gets by lock: the
 // mutex's Lock, or a way that repairs. It fails with lock's errors, ctx.Err() and
 // fs.ErrClosed.
-func (l *RWMutex) Lock(ctx context.Context, lock func(*robust.Mutex) error) error {
+func (l *Mutex) Lock(ctx context.Context, lock func(*robust.Mutex) error) error {
 	m, err := l.pin()
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (l *RWMutex) Lock(ctx context.Context, lock func(*robust.Mutex) error) erro
 }
 
 // TryLock is Lock without waiting for readers: robust.ErrLocked.
-func (l *RWMutex) TryLock(lock func(*robust.Mutex) error) error {
+func (l *Mutex) TryLock(lock func(*robust.Mutex) error) error {
 	m, err := l.pin()
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (l *RWMutex) TryLock(lock func(*robust.Mutex) error) error {
 }
 
 // enter begins to write, when all readers have left.
-func (l *RWMutex) enter() error {
+func (l *Mutex) enter() error {
 	if err := l.mutex.Mark(robust.Inside); err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (l *RWMutex) enter() error {
 }
 
 // drain waits until nobody reads. The caller has shut the lock.
-func (l *RWMutex) drain(ctx context.Context) error {
+func (l *Mutex) drain(ctx context.Context) error {
 	if !l.core.read() {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (l *RWMutex) drain(ctx context.Context) error {
 
 // Unlock ends Lock. It fails with robust.ErrNotOwner if this process does not hold
 // the lock for writing.
-func (l *RWMutex) Unlock() error {
+func (l *Mutex) Unlock() error {
 	m, err := l.pin()
 	if err != nil {
 		return err
@@ -150,9 +150,9 @@ func (l *RWMutex) Unlock() error {
 
 // Drop is Unlock for who has pinned the mapping since before Lock, also after the
 // segment was closed.
-func (l *RWMutex) Drop() { l.mutex.UnlockMarked(robust.Inside) }
+func (l *Mutex) Drop() { l.mutex.UnlockMarked(robust.Inside) }
 
 // Recover clears poison, as robust.Mutex.Recover does.
-func (l *RWMutex) Recover(ctx context.Context, fn func() error) error {
+func (l *Mutex) Recover(ctx context.Context, fn func() error) error {
 	return l.mutex.Recover(ctx, fn)
 }

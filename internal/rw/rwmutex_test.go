@@ -221,7 +221,7 @@ func FuzzBytes(f *testing.F) {
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255, 255}, 40, byte(1))
 	f.Fuzz(func(t *testing.T, bytes []byte, where int, policy byte) {
 		shape := object.Shape{Spec: object.Spec{uint64(policy)}, Slots: 6}
-		stage.Hostile(t, rw.Kind(), shape, bytes, where&127, func(s *stage.Stage) {
+		stage.Hostile(t, rw.Kind(), shape, stage.Scribble{Bytes: bytes, Where: where & 127}, func(s *stage.Stage) {
 			p := world{s}.join(2)
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Microsecond)
 			defer cancel()

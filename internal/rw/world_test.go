@@ -23,7 +23,7 @@ func newWorld(p robust.Policy) world {
 
 // party is one participant.
 type party struct {
-	core *rw.RWMutex
+	core *rw.Mutex
 	stage.Party
 }
 

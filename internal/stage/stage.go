@@ -178,10 +178,16 @@ func Want(tb testing.TB, what string, err, target error) {
 // behind is how much memory behind the object Hostile watches.
 const behind = 256
 
-// Hostile puts bytes into an object, from where on, runs use on it and everything
+// Scribble is bytes for an object, from word Where on.
+type Scribble struct {
+	Bytes []byte
+	Where int
+}
+
+// Hostile puts bytes into an object, runs use on it and everything
 // that repair and inspection do, and fails the test if memory behind the object
 // changes. A shape that cannot be is left alone.
-func Hostile(tb testing.TB, kind *object.Kind, shape object.Shape, bytes []byte, where int, use func(s *Stage)) {
+func Hostile(tb testing.TB, kind *object.Kind, shape object.Shape, b Scribble, use func(s *Stage)) {
 	tb.Helper()
 	n, err := kind.Size(shape)
 	if err != nil {
@@ -205,7 +211,7 @@ func Hostile(tb testing.TB, kind *object.Kind, shape object.Shape, bytes []byte,
 	if err != nil {
 		tb.Fatal(err)
 	}
-	copy(raw[int64(where)*8%n:n], bytes)
+	copy(raw[int64(b.Where)*8%n:n], b.Bytes)
 	if s.Core, err = kind.Attach(s.Region, shape); err != nil {
 		tb.Fatal(err)
 	}
