@@ -70,6 +70,15 @@ func TestProofLinearHistories(t *testing.T) {
 			at(0, 1, 2, put, done, numbers{7}, numbers{}),
 			at(0, 3, 4, put, done, numbers{8}, numbers{}),
 		}, nil},
+		{"two at once, one more than fits", queueKind(), 0, true, []call{
+			at(0, 1, 4, tryPut, done, numbers{7}, numbers{}),
+			at(1, 1, 4, tryPut, done, numbers{8}, numbers{}),
+		}, nil},
+		{"two at once, and later one more", queueKind(), 0, false, []call{
+			at(0, 1, 4, tryPut, done, numbers{7}, numbers{}),
+			at(1, 1, 4, tryPut, done, numbers{8}, numbers{}),
+			at(2, 5, 6, tryPut, done, numbers{9}, numbers{}),
+		}, nil},
 		{"full with room", queueKind(), 1, false, []call{
 			at(0, 1, 2, put, done, numbers{7}, numbers{}),
 			at(0, 3, 4, tryPut, refused, numbers{8}, numbers{}),

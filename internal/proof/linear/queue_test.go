@@ -98,6 +98,7 @@ func (q queueState) count(states string) int {
 type queueModel struct {
 	number map[uint64]int
 	before []int // the message that the same lane put before, or -1
+	rivals []int // how many others were being put at some time while it was
 	dead   int   // at this place of the state are the dead, as a message's state
 	cap    int
 }
@@ -118,10 +119,27 @@ func newQueueModel(h *history) *queueModel {
 			m.before = append(m.before, -1)
 		}
 		last[c.lane] = n
+		m.rivals = append(m.rivals, rivals(h, c))
 	}
 	m.dead = len(m.before)
 	return m
 }
+
+// rivals returns how many puts were under way at some time while c was. Among
+// those that put at once each may find the last place: Cap is exact for those
+// that put one after the other.
+func rivals(h *history, c *call) int {
+	n := 0
+	for i := range h.calls {
+		if d := &h.calls[i]; d != c && d.op <= tryPut && c.begin <= d.end && d.begin <= c.end {
+			n++
+		}
+	}
+	return n
+}
+
+// room says whether message i may be put now.
+func (m *queueModel) room(q queueState, i int) bool { return q.count("cwhol") < m.cap+m.rivals[i] }
 
 // checkQueue is the model of a queue. What one lane puts is taken in that order;
 // what was given back, by Nack or by a death, comes before what was not handed
@@ -196,7 +214,7 @@ func (m *queueModel) put(q queueState, x step) []queueState {
 	i := m.number[x.in[0]]
 	switch {
 	case x.part == 0:
-		return only(q.at(i).state == absent && q.count("cwhol") < m.cap, q.is(i, claimed))
+		return only(q.at(i).state == absent && m.room(q, i), q.is(i, claimed))
 	case q.at(i).state == claimed:
 		return []queueState{q.is(i, waiting)}
 	}
@@ -264,7 +282,7 @@ func (m *queueModel) pending(q queueState, x step) []queueState {
 	switch x.op {
 	case put, tryPut:
 		i := m.number[x.in[0]]
-		return only(q.count("cwhol") < m.cap, q.with(i, message{claimed, '0', byte('0' + x.proc)}))
+		return only(m.room(q, i), q.with(i, message{claimed, '0', byte('0' + x.proc)}))
 	case ack, nack:
 		i := m.number[x.in[0]]
 		now := q.at(i)

@@ -241,7 +241,7 @@ func dekkers() []shape {
 			allowed: oneSees, forbids: lost,
 		},
 		{
-			name: "announce, Add", labels: []string{"cell.event.flag", "ring.late"},
+			name: "announce, Add", labels: []string{"cell.event.flag", "ring.late", "robust.marks", "rw.reads"},
 			parties: []func(*cell) (uint64, uint64){
 				announce, func(c *cell) (uint64, uint64) { c.x.Add(1); return c.y.Load(), 0 },
 			},
