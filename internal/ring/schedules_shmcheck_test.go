@@ -62,6 +62,9 @@ func TestProofSchedulesOfQueues(t *testing.T) {
 		one("two wait to put", upTo(1, 0), upTo(1, 0), waitingProducers),
 		one("two wait to put, one dies", upTo(0, 1), upTo(0, 1), waitingProducers),
 		two("two wait to take", upTo(1, 0), upTo(2, 0), waitingConsumers),
+		two("two wait to take, two put", upTo(1, 0), upTo(1, 0), func(d *drama) []explore.Body {
+			return []explore.Body{d.takes(1, 1), d.takes(2, 1), d.tries(3, "a", 1), d.tries(4, "b", 1)}
+		}),
 		two("two wait to take, one dies", upTo(0, 1), upTo(0, 1), waitingConsumers),
 	})
 }

@@ -139,6 +139,22 @@ func TestProofSchedulesOfPoints(t *testing.T) {
 			s, bodies := processes(1)
 			return s.play(append(bodies, adder(s, 1))...)
 		}},
+		{Name: "one waits in vain and is closed", Quick: limits(3), Full: limits(5), Play: func() explore.Play {
+			s, bodies := processes(1)
+			return s.play(append(bodies, explore.Body{Name: "close", Run: func() error {
+				s.parties[0].Close()
+				return nil
+			}})...)
+		}},
+		{Name: "one waits in vain and gives up", Quick: limits(3), Full: limits(5), Play: func() explore.Play {
+			s := &turnstile{}
+			p, party := s.process()
+			c, cancel := context.WithCancel(ctx)
+			return s.play(s.waiter(c, "waiter", p, party), explore.Body{Name: "impatience", Run: func() error {
+				cancel()
+				return nil
+			}})
+		}},
 		{Name: "two processes wait", Quick: limits(1), Full: limits(2), Play: func() explore.Play {
 			s, bodies := processes(2)
 			return s.play(append(bodies, adder(s, 2))...)
