@@ -9,7 +9,7 @@ import (
 
 // moreMakers are those of the objects that came last.
 func moreMakers() []maker {
-	return []maker{{"event", eventSteps}, {"barrier", barrierSteps}, {"cond", condSteps}}
+	return []maker{{"event", eventSteps}, {"barrier", barrierSteps}, {"cond", condSteps}, {"rwmutex", rwSteps}}
 }
 
 func eventSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
@@ -60,5 +60,24 @@ func condSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
 		{"cond.Signal", func(context.Context) error { return c.Signal() }},
 		{"cond.SignalN", func(context.Context) error { return c.SignalN(3) }},
 		{"cond.Broadcast", func(context.Context) error { return c.Broadcast() }},
+	}, nil
+}
+
+func rwSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
+	m, err := lock.OpenOrCreateRWMutex(ctx, seg, "rwmutex", lock.Spec{})
+	if err != nil {
+		return nil, err
+	}
+	nothing := func() error { return nil }
+	return []step{
+		{"rwmutex.Lock", m.Lock},
+		{"rwmutex.RLock", m.RLock},
+		{"rwmutex.TryLock", func(context.Context) error { return m.TryLock() }},
+		{"rwmutex.TryRLock", func(context.Context) error { return m.TryRLock() }},
+		{"rwmutex.Unlock", func(context.Context) error { return m.Unlock() }},
+		{"rwmutex.RUnlock", func(context.Context) error { return m.RUnlock() }},
+		{"rwmutex.Do", func(ctx context.Context) error { return m.Do(ctx, nothing) }},
+		{"rwmutex.RDo", func(ctx context.Context) error { return m.RDo(ctx, nothing) }},
+		{"rwmutex.Recover", func(ctx context.Context) error { return m.Recover(ctx, nothing) }},
 	}, nil
 }

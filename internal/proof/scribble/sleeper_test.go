@@ -143,6 +143,15 @@ func (s *sleeper) signals(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w, err := lock.CreateRWMutex(ctx, s.seg, s.own+"rwmutex", lock.Spec{})
+	if err == nil {
+		err = w.Lock(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.wait("rwmutex.Lock", func() error { return w.Lock(ctx) })
+	s.wait("rwmutex.RLock", func() error { return w.RLock(ctx) })
 	s.wait("event.Wait", func() error { return e.Wait(ctx) })
 	s.wait("barrier.Wait", func() error { return drop(b.Wait(ctx)) })
 	s.wait("cond.Wait", func() error {
