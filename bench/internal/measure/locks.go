@@ -105,12 +105,9 @@ func mutexContended(ctx context.Context, p *Place) (harness.Sample, error) {
 	if err := contend(ctx, m, book.View(), 0); err != nil {
 		return harness.Sample{}, err
 	}
-	for _, c := range p.children {
-		if err := c.Wait(); err != nil {
-			return harness.Sample{}, err
-		}
+	if err := p.WaitOthers(); err != nil {
+		return harness.Sample{}, err
 	}
-	p.children = nil
 	return p.balance(book.View())
 }
 

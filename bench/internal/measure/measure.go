@@ -6,6 +6,7 @@ package measure
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -88,12 +89,7 @@ func Main(ctx context.Context, args []string) error {
 
 func (p *Place) lead(ctx context.Context, job Job) error {
 	sample, err := job(ctx, p)
-	for _, c := range p.children {
-		if werr := c.Wait(); err == nil && werr != nil {
-			err = fmt.Errorf("another side: %w", werr)
-		}
-	}
-	if err != nil {
+	if err = errors.Join(err, p.WaitOthers()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(sample)
@@ -131,6 +127,18 @@ func (p *Place) StartOthers(files ...*os.File) error {
 		}
 	}
 	return nil
+}
+
+// WaitOthers waits for the end of the other sides.
+func (p *Place) WaitOthers() error {
+	var failed error
+	for _, c := range p.children {
+		if err := c.Wait(); err != nil {
+			failed = fmt.Errorf("another side: %w", err)
+		}
+	}
+	p.children = nil
+	return failed
 }
 
 // Ready tells side 0 that this side is about to begin.

@@ -117,10 +117,10 @@ func stream[T any](ctx context.Context, p *Place) (harness.Sample, error) {
 	if err := q.Shutdown(); err != nil {
 		return harness.Sample{}, err
 	}
+	if err := p.WaitOthers(); err != nil {
+		return harness.Sample{}, err
+	}
 	for side := 2; side < p.Sides; side += 2 {
-		for counts.Load(side) == 0 {
-			time.Sleep(time.Millisecond)
-		}
 		n += int(counts.Load(side))
 	}
 	return rate(n, took), nil

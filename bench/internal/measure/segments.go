@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -32,17 +31,16 @@ func timed(times []time.Duration) harness.Sample {
 func attach(ctx context.Context, p *Place) (harness.Sample, error) {
 	opts := &shm.Options{Dir: p.Dir}
 	if p.Side == 1 {
-		if _, err := shm.Create(ctx, "kept", shm.Spec{Size: 1 << 20}, opts); err != nil {
+		seg, err := shm.Create(ctx, "kept", shm.Spec{Size: 1 << 20}, opts)
+		if err != nil {
+			return harness.Sample{}, err
+		}
+		done, err := lock.CreateEvent(ctx, seg, "done")
+		if err != nil {
 			return harness.Sample{}, err
 		}
 		p.Ready()
-		for ctx.Err() == nil {
-			if _, err := os.Stat(p.Dir + "/done"); err == nil {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		return harness.Sample{}, nil
+		return harness.Sample{}, done.Wait(ctx)
 	}
 	if err := p.StartOthers(); err != nil {
 		return harness.Sample{}, err
@@ -59,7 +57,16 @@ func attach(ctx context.Context, p *Place) (harness.Sample, error) {
 			return harness.Sample{}, err
 		}
 	}
-	return timed(times), os.WriteFile(p.Dir+"/done", nil, 0o600)
+	seg, err := shm.Open(ctx, "kept", opts)
+	if err != nil {
+		return harness.Sample{}, err
+	}
+	done, err := lock.OpenEvent(ctx, seg, "done")
+	if err != nil {
+		return harness.Sample{}, err
+	}
+	done.Set()
+	return timed(times), nil
 }
 
 func create(ctx context.Context, p *Place) (harness.Sample, error) {
