@@ -65,7 +65,7 @@ func (d *round) auditSegment(ctx context.Context, i int, name string, opts *shm.
 	if err != nil {
 		return err
 	}
-	errs := []error{seg.Check(), d.reckon(p, total), settleLocks(ctx, p), d.swept(ctx, seg, name)}
+	errs := []error{seg.Check(), d.reckon(p, total), settleLocks(ctx, p), settleShared(ctx, p), d.swept(ctx, seg, name)}
 	for l := range lanes {
 		if err := d.auditLane(ctx, p, name, l); err != nil {
 			errs = append(errs, fmt.Errorf("queue %s: %w", lanes[l].name, err))
@@ -169,6 +169,25 @@ func settleLocks(ctx context.Context, p *park) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// settleShared takes the read-write mutex for writing: no reader is left.
+func settleShared(ctx context.Context, p *park) error {
+	g := &gatherer{park: p}
+	err := g.mended(ctx, p.shared.TryLock())
+	if errors.Is(err, lock.ErrPoisoned) {
+		err = p.shared.TryLock()
+	}
+	if err == nil {
+		err = p.enter(written, 0)
+	}
+	if err == nil {
+		err = p.shared.Unlock()
+	}
+	if err != nil {
+		return fmt.Errorf("read-write mutex: %w", err)
+	}
+	return nil
 }
 
 // swept removes what builders left, and looks whether all its room is free.

@@ -34,6 +34,8 @@ const (
 	released
 	owned // the array's own, with a Repair function
 	mutexes
+
+	written = mutexes // the read-write mutex has books as well
 )
 
 // park is all the objects of one segment that are there from the beginning.
@@ -45,6 +47,10 @@ type park struct {
 	numbers *array.Atomic[int64]
 	words   *array.Array[uint64] // each the same in both halves
 	mutexes [mutexes]*lock.Mutex
+	shared  *lock.RWMutex
+	cond    *lock.Cond // of the second mutex
+	event   *lock.Event
+	barrier *lock.Barrier
 	books   *array.Array[int64]  // two for each mutex
 	inside  *array.Atomic[int64] // who is, for each mutex
 	permits *semaphore.Semaphore
@@ -73,18 +79,22 @@ func createPark(ctx context.Context, r *rand.Rand, seg *shm.Segment) error {
 	_, e2 := array.CreateAtomic[int64](ctx, seg, "numbers", array.Spec{Len: slots})
 	_, e3 := array.Create[uint64](ctx, seg, "words", array.Spec{Len: slots})
 	_, e4 := lock.CreateMutex(ctx, seg, "poisoned", lock.Spec{OnDeath: lock.Poison})
-	_, e5 := lock.CreateMutex(ctx, seg, "released", lock.Spec{OnDeath: lock.Release})
-	_, e6 := array.Create[int64](ctx, seg, "books", array.Spec{Len: 2 * mutexes})
-	_, e7 := array.CreateAtomic[int64](ctx, seg, "inside", array.Spec{Len: mutexes})
+	m, e5 := lock.CreateMutex(ctx, seg, "released", lock.Spec{OnDeath: lock.Release})
+	_, e6 := array.Create[int64](ctx, seg, "books", array.Spec{Len: 2 * (mutexes + 1)})
+	_, e7 := array.CreateAtomic[int64](ctx, seg, "inside", array.Spec{Len: mutexes + 1})
 	_, e8 := semaphore.Create(ctx, seg, "permits", semaphore.Spec{Permits: permits})
 	_, e9 := array.CreateAtomic[int64](ctx, seg, "holders", array.Spec{Len: permits})
 	_, e10 := semaphore.Create(ctx, seg, "events", semaphore.Spec{Permits: supplied, Kind: semaphore.Signal})
-	return errors.Join(e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
+	_, e11 := lock.CreateRWMutex(ctx, seg, "shared", lock.Spec{})
+	_, e12 := lock.CreateCond(ctx, m, "cond")
+	_, e13 := lock.CreateEvent(ctx, seg, "event")
+	_, e14 := lock.CreateBarrier(ctx, seg, "barrier", lock.BarrierSpec{Parties: 2})
+	return errors.Join(e11, e12, e13, e14, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
 }
 
 func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
 	p := &park{gate: new(gate), seg: seg, lanes: make([]lane, len(lanes))}
-	var e [11]error
+	var e [15]error
 	p.value, e[0] = value.Open[chapter](ctx, seg, "value")
 	p.number, e[1] = value.OpenAtomic[int64](ctx, seg, "number")
 	p.numbers, e[2] = array.OpenAtomic[int64](ctx, seg, "numbers")
@@ -96,6 +106,12 @@ func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
 	p.permits, e[8] = semaphore.Open(ctx, seg, "permits")
 	p.holders, e[9] = array.OpenAtomic[int64](ctx, seg, "holders")
 	p.events, e[10] = semaphore.Open(ctx, seg, "events")
+	p.shared, e[11] = lock.OpenRWMutex(ctx, seg, "shared")
+	if e[5] == nil {
+		p.cond, e[12] = lock.OpenCond(ctx, p.mutexes[released], "cond")
+	}
+	p.event, e[13] = lock.OpenEvent(ctx, seg, "event")
+	p.barrier, e[14] = lock.OpenBarrier(ctx, seg, "barrier")
 	err := errors.Join(e[:]...)
 	for i, l := range lanes {
 		var failed error

@@ -45,6 +45,7 @@ const (
 	handTakes
 	handLocks
 	handReckons
+	handGathers
 	handsEach
 	handBuilds = 2 * handsEach
 	handHazard = handBuilds + 1
@@ -195,6 +196,7 @@ func (w *worker) steppersOf(parks []*park) map[int]stepper {
 		list[first+handPuts] = l.putter(p.gate, w.journals[first+handPuts], uint32(w.Number), &w.seqs[i])
 		list[first+handTakes] = l.taker(p.gate, w.journals[first+handTakes], ways, w.Fault)
 		list[first+handLocks] = &locker{p, account{w.tally, first + handLocks}, w.random()}
+		list[first+handGathers] = &gatherer{p, w.random()}
 		list[first+handReckons] = &reckoner{park: p, account: account{w.tally, first + handReckons}, r: w.random(), fault: w.Fault}
 	}
 	return list
