@@ -33,6 +33,7 @@ var untouched = map[string]string{
 	"array.Array.Spec":         "known since the opening",
 	"array.Atomic.Spec":        "known since the opening",
 	"lock.Barrier.Spec":        "known since the opening",
+	"lock.RWMutex.Spec":        "known since the opening",
 	"lock.Mutex.Spec":          "known since the opening",
 	"lock.Mutex.MarshalText":   "known since the opening",
 	"semaphore.Semaphore.Spec": "known since the opening",
@@ -41,7 +42,7 @@ var untouched = map[string]string{
 
 // notYet matches operations that are still to be swept. It must become empty.
 var notYet = []string{
-	`lock\.\w*(RWMutex|Table|Cond)(\.\w+)?`,
+	`lock\.\w*(Table|Cond)(\.\w+)?`,
 	`pipe\..*`,
 	`kv\..*`,
 }

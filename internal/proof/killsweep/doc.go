@@ -19,7 +19,8 @@
 //   - TestProofKillSweepTrios does so while a third process is stopped in the
 //     middle of its own operation.
 //
-// With SHOAL_PROOF=full the first tries every step, else a few of each.
+// With SHOAL_PROOF=full the first tries every step of every operation, but of the
+// variants that add only a waiting process some; else a few of each.
 //
 // # The books
 //

@@ -14,7 +14,7 @@ import (
 
 // stages returns the table. What is added here must have its names in covers.
 func stages() []*stage {
-	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), []*stage{eventStage(), barrierStage()})
+	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), []*stage{eventStage(), barrierStage(), rwStage()})
 }
 
 // tally counts what was tried.
@@ -82,9 +82,11 @@ func TestProofKillSweep(t *testing.T) {
 	each(t, func(t *testing.T, h *hand) {
 		for _, op := range h.stage.operations {
 			t.Run(op.name, func(t *testing.T) {
-				count := every
-				if !proof.Full() {
-					count = few(op)
+				count := few(op)
+				if proof.Full() && op.variant {
+					count = 30
+				} else if proof.Full() {
+					count = every
 				}
 				kills, err := h.sweep(t.Context(), op, count)
 				if err != nil {
@@ -104,9 +106,9 @@ const every = 0
 // few says how many steps of op a bounded run kills at.
 func few(op *operation) int {
 	if op.light {
-		return 3
+		return 2
 	}
-	return 6
+	return 4
 }
 
 // sweep kills a process at every step of op, or at so many.
@@ -158,7 +160,7 @@ func TestProofKillSweepDuos(t *testing.T) {
 		for i, d := range list {
 			p := paces{victims: 4, peers: 3}
 			if !proof.Full() {
-				if i%3 != 0 {
+				if i%5 != 0 {
 					continue
 				}
 				p = paces{victims: 2, peers: 1}
@@ -183,7 +185,7 @@ func TestProofKillSweepRepairers(t *testing.T) {
 	each(t, func(t *testing.T, h *hand) {
 		swept := !proof.Full() || !h.stage.deep
 		for i, op := range h.stage.operations {
-			if op.relief != nil || op.beside != "" || !proof.Full() && i%4 != 0 {
+			if op.relief != nil || op.beside != "" || !proof.Full() && i%6 != 0 {
 				continue
 			}
 			length, err := h.length(t.Context(), op)
@@ -222,7 +224,7 @@ func TestProofKillSweepTrios(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, d := range list {
-			if !proof.Full() && i%6 != 0 {
+			if !proof.Full() && i%12 != 0 {
 				continue
 			}
 			kill, err1 := h.length(t.Context(), d.victim)

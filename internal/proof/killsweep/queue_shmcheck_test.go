@@ -60,7 +60,7 @@ func withWaiters(list []*operation) []*operation {
 		}
 		with := *o
 		with.name += ", another waits"
-		with.light = true
+		with.light, with.variant = true, true
 		with.beside, with.relief = "Get, empty", another()
 		if o.begin != line() {
 			with.beside, with.relief = "Put, waiting", taken()
@@ -112,7 +112,7 @@ func putOperations() []*operation {
 			do: quietly(func(ctx c, w queueOf) error { return w.q.PutFunc(ctx, w.builds("v", w.size)) }),
 		},
 		{
-			name: "PutFunc, short", covers: names("queue.Queue.PutFunc"), begin: line(), moves: one, light: true,
+			name: "PutFunc, short", covers: names("queue.Queue.PutFunc"), begin: line(), moves: one, light: true, variant: true,
 			do: quietly(func(ctx c, w queueOf) error { return w.q.PutFunc(ctx, w.builds("v", sizes[0])) }),
 		},
 		{

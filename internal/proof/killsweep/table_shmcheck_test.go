@@ -68,9 +68,12 @@ type operation struct {
 	bare bool
 	// everywhere: the steps of all threads count, not only of the one that runs do.
 	everywhere bool
-	// light: the machinery below is that of another operation, which is swept in
-	// full; here some points do.
+	// light: the machinery below is that of another operation; a bounded run tries
+	// fewer points.
 	light bool
+	// variant: the same method is swept in full by another row of the stage; here
+	// some points do, also in a full run.
+	variant bool
 }
 
 type relief struct {
