@@ -17,8 +17,8 @@
  *
  * RUN  one setter            -DPARTIES=3 -DKILLS=1 -DREPAIRERS=1
  * RUN  siblings              -DPARTIES=3 -DSIBLINGS -DKILLS=1
- * FULL two die               -DPARTIES=3 -DKILLS=2 -DREPAIRERS=1
- * FULL two setters           -DPARTIES=4 -DKILLS=1 -DVICTIMS=10
+ * FULL two die               -DPARTIES=3 -DKILLS=2
+ * FULL two setters           -DPARTIES=4 -DKILLS=1 -DVICTIMS=8
  * FULL siblings, cancelled   -DPARTIES=3 -DSIBLINGS -DKILLS=1 -DREPAIRERS=1 -DCANCELS=1
  * BUG  BUG_LOOKS_ONCE        -DPARTIES=3
  * BUG  BUG_WAKES_FIRST       -DPARTIES=3

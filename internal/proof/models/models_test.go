@@ -47,6 +47,7 @@ func TestProofModels(t *testing.T) {
 					if result.errors != 0 || !result.complete {
 						t.Errorf("%d errors, search complete: %t\n%s", result.errors, result.complete, result.output)
 					}
+					t.Logf("%d states", result.states)
 					states.Add(int64(result.states))
 					runs.Add(1)
 				})

@@ -30,7 +30,6 @@
  * BUG  BUG_WAKES_FIRST      -DPARTIES=2 -DRELEASE
  * BUG  BUG_NO_EXIT          -DPARTIES=2 -DKILLS=1
  * BUG  BUG_CULPRIT_LATE     -DPARTIES=2 -DKILLS=1
- * BUG  BUG_CULPRIT_ALWAYS   -DPARTIES=3 -DKILLS=2 -DPATIENT
  * BUG  BUG_CULPRIT_SOON     -DPARTIES=3 -DKILLS=2
  * BUG  BUG_UNPOISONED       -DPARTIES=2 -DKILLS=1
  * BUG  BUG_RECOVER_NO_WAKE  -DPARTIES=3 -DKILLS=1
@@ -80,9 +79,7 @@ lock:
 	}
 look:
 	atomic {
-#ifndef PATIENT
 		if :: starves = 1 :: skip fi;	/* it may have waited for a patience by now */
-#endif
 		if
 		:: w & P -> goto refused
 		:: TAKEABLE ->
@@ -208,12 +205,8 @@ second:
 #ifndef BUG_CULPRIT_LATE
 			atomic {
 				if
-#ifdef BUG_CULPRIT_ALWAYS
-				:: true -> culprit = d
-#else
 				:: !(w & P) || culprit == 0 -> culprit = d
 				:: else
-#endif
 				fi
 			}
 #endif

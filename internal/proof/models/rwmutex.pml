@@ -1,14 +1,15 @@
-/* The read-write mutex: the word of the mutex with a writer's two bits more, and
- * a count of readers for each participant.
+/* The read-write mutex: internal/rw, on the mutex of internal/robust.
  *
- * Reader    RLock, its slow way through the word, RUnlock
- * Writer    Lock, draining, Unlock; cancelled while it queues or drains
- * Repairer  Repair; it may die between its steps
+ * Reader    RLock: arrive, queue; RUnlock: depart
+ * Writer    Lock: Mark(Shut), drain, read, enter; Unlock; cancelled while it
+ *           queues or drains
+ * Repairer  Core.Repair: cell.RepairEvent, RepairMarked; it may die between steps
  *
- * w is the word: OWNER, P poisoned, W sleepers, WR a writer wants or has it, WX a
- * writer is inside. r[v] counts the readers of v. drain {flag, seq} is what a
- * writer sleeps on that waits for readers: seq is exact, as bits that say whose
- * snapshot of it is still good. Sleepers on the two words are told apart by what
+ * w is the word: OWNER, P poisoned, W sleepers, WR shut: a writer wants or has it,
+ * WX a writer is inside. r[v] counts the readers of v, ever has a bit for each v
+ * that was one. bell is what a writer sleeps on that waits for readers: flag,
+ * sticky and a version, which is exact: bit v of fresh says that it has not
+ * changed since v looked. Sleepers on the two words are told apart by what
  * they wait for (on): a wake-up of one word reaches sleepers on that word only.
  *
  * Holds: a writer inside is alone; nobody is inside of what is broken; everybody
@@ -17,8 +18,8 @@
  * Out of scope: starving (see mutex.pml), the user's repair, Downgrade, Close.
  *
  * RUN  reader, writer           -DPARTIES=2 -DREADERS=1 -DKILLS=1 -DREPAIRERS=1 -DCANCELS=1
- * FULL two readers, writer      -DPARTIES=3 -DREADERS=2 -DKILLS=1
- * FULL reader, two writers      -DPARTIES=3 -DREADERS=1 -DKILLS=1
+ * FULL two readers, writer      -DPARTIES=3 -DREADERS=2
+ * FULL reader, two writers      -DPARTIES=3 -DREADERS=1
  * FULL both die                 -DPARTIES=2 -DREADERS=1 -DKILLS=2 -DREPAIRERS=1
  * BUG  BUG_LOOKS_FIRST          -DPARTIES=2 -DREADERS=1
  * BUG  BUG_NO_DRAIN_WAKE        -DPARTIES=2 -DREADERS=1
@@ -51,7 +52,8 @@ inline died(v) {
 #define WR 64
 #define WX 128
 byte w, fresh;
-bit slept, flag;
+bit slept, flag, sticky;
+byte ever;
 
 #define WRITING(v) writing[v]
 #define READING(v) reading[v]
@@ -80,7 +82,7 @@ inline rouse(q, k) {
 }
 inline drainwake() {
 	atomic { n = flag; if :: flag -> flag = 0; fresh = 0 :: else fi };
-	if :: n -> rouse(2, 1) :: else fi
+	if :: n -> rouse(2, EVERYBODY) :: else fi
 }
 #define CLEAR want = 0; n = 0; c = 0; waited = 0; fresh = fresh & ~(1 << me)
 
@@ -111,6 +113,7 @@ proctype Reader(byte me) {
 	byte want, n, c;
 	bit waited;
 	{
+	ever = ever | (1 << me);
 #ifdef BUG_LOOKS_FIRST
 	c = w;
 	r[me] = r[me] + 1;
@@ -126,7 +129,7 @@ proctype Reader(byte me) {
 	}
 	r[me] = r[me] - 1;
 #ifndef BUG_BACKS_OFF_QUIETLY
-	if :: c & WR -> drainwake() :: else fi;
+	drainwake();
 #endif
 	if :: c & P -> goto out :: else fi;
 	c = 0;
@@ -141,7 +144,7 @@ inside:
 	reading[me] = 0;
 	r[me] = r[me] - 1;
 #ifndef BUG_NO_DRAIN_WAKE
-	if :: w & WR -> drainwake() :: else fi;
+	drainwake();
 #endif
 	goto out;
 giveup:
@@ -152,29 +155,32 @@ out:
 }
 
 proctype Writer(byte me) {
-	byte want, n, c;
+	byte want, n, c, x;
 	bit waited;
 	{
 	skip;
 look:
-	QUEUE(WR, out, giveup, gained);
+	QUEUE(0, out, giveup, gained);
 	goto look;
 gained:
-	/* It looks at one count after the other. */
-	c = 1;
+	w = w | WR;
+again:
+	/* It looks at one count after the other, of those that were readers. */
+	atomic { c = 1; x = ever };
 scan:
 	if
 	:: c > PARTIES -> goto drained
-	:: c <= PARTIES && r[c] == 0 -> c++; goto scan
-	:: c <= PARTIES && r[c] != 0
+	:: c <= PARTIES && (!(x & (1 << c)) || r[c] == 0) -> c++; goto scan
+	:: c <= PARTIES && (x & (1 << c)) && r[c] != 0
 	fi;
-	atomic { flag = 1; fresh = fresh | (1 << me); c = 1 };
+	atomic { flag = 1; sticky = 1; fresh = fresh | (1 << me) };
+	atomic { c = 1; x = ever };
 #ifndef BUG_NO_RESCAN
 rescan:
 	if
 	:: c > PARTIES -> goto drained
-	:: c <= PARTIES && r[c] == 0 -> c++; goto rescan
-	:: c <= PARTIES && r[c] != 0
+	:: c <= PARTIES && (!(x & (1 << c)) || r[c] == 0) -> c++; goto rescan
+	:: c <= PARTIES && (x & (1 << c)) && r[c] != 0
 	fi;
 #endif
 	atomic { if :: flag && (fresh & (1 << me)) -> on[me] = 2 :: else fi; fresh = fresh & ~(1 << me) };
@@ -182,7 +188,7 @@ rescan:
 	:: on[me] == 0
 	:: atomic { cancels > 0 && on[me] == 2 -> cancels--; on[me] = 0; goto undo }
 	fi;
-	goto gained;
+	goto again;
 drained:
 	atomic { w = w | WX; writing[me] = 1; assert(!ANY(READING)); assert(SOUND); fresh = fresh & ~(1 << me) };
 	skip;
@@ -196,14 +202,14 @@ undo:
 	atomic { c = w & W; w = 0 };
 #endif
 #ifndef BUG_CANCEL_QUIET
-	if :: c -> rouse(1, EVERYBODY) :: else fi;
+	if :: c -> rouse(1, 1) :: else fi;
 #endif
 	goto out;
 giveup:
 	rouse(1, 1);
 out:
-	atomic { fin[me] = 1; CLEAR }
-	} unless { d_step { dead[me] -> CLEAR } }
+	atomic { fin[me] = 1; x = 0; CLEAR }
+	} unless { d_step { dead[me] -> x = 0; CLEAR } }
 }
 
 proctype Repairer() {
@@ -215,11 +221,14 @@ again:
 #if !defined(BUG_KEEPS_COUNT) && !defined(BUG_REPAIR_COUNT_LAST)
 		r[d] = 0;
 		MAYDIE;
+		ever = ever & ~(1 << d);
+		MAYDIE;
 #endif
 #ifndef BUG_REPAIR_QUIET_DRAIN
-		fresh = 0;
-		MAYDIE;
-		rouse(2, EVERYBODY);
+		if
+		:: sticky -> fresh = 0; MAYDIE; rouse(2, EVERYBODY)
+		:: else
+		fi;
 		MAYDIE;
 #endif
 #ifdef BUG_REPAIR_COUNT_LAST
