@@ -192,9 +192,10 @@ func condTimeout(t *testing.T) {
 	q := newQueueing(t)
 	q.do(func() error {
 		for _, d := range []time.Duration{-1, 0, 20 * time.Millisecond} {
+			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
-			if err := isTimeout(d, time.Now(), q.Cond.Wait(ctx)); err != nil {
+			if err := isTimeout(d, start, q.Cond.Wait(ctx)); err != nil {
 				return err
 			}
 			if p, held := q.Cond.Mutex().Holder(); !held || p.PID != os.Getpid() {

@@ -59,9 +59,10 @@ var (
 	})
 	// eventTimesOut waits for Limit.
 	eventTimesOut = process.Func("lock-event-times-out", func(ctx context.Context, a eventArgs) error {
+		start := time.Now()
 		short, cancel := context.WithTimeout(ctx, a.Limit)
 		defer cancel()
-		return isTimeout(a.Limit, time.Now(), a.Event.Wait(short))
+		return isTimeout(a.Limit, start, a.Event.Wait(short))
 	})
 	eventSets = process.Func("lock-event-sets", func(_ context.Context, a eventArgs) error {
 		for range a.Rounds {
