@@ -147,7 +147,7 @@ func parse(t *testing.T, file modelFile) []configuration {
 	var all []configuration
 	for _, m := range line.FindAllStringSubmatch(file.text, -1) {
 		c := configuration{name: m[2], planted: m[1] == "BUG"}
-		for _, word := range strings.Fields(m[3]) {
+		for word := range strings.FieldsSeq(m[3]) {
 			if word == "NP" {
 				c.cycles = true
 				continue
