@@ -118,11 +118,11 @@ func TestGapsAreFound(t *testing.T) {
 	for name := range swept {
 		exported = append(exported, name)
 	}
-	if got, _ := gaps(exported, swept); len(got) != 1 || !strings.HasPrefix(got[0], "lock.Mutex.Steal is not swept") {
+	if got := gaps(exported, swept); len(got) != 1 || !strings.HasPrefix(got[0], "lock.Mutex.Steal is not swept") {
 		t.Errorf("found %q", got)
 	}
 	slices.Sort(exported)
-	if got, _ := gaps(exported[1:], swept); len(got) != 2 { // and one that does not exist any more
+	if got := gaps(exported[1:], swept); len(got) != 2 { // and one that does not exist any more
 		t.Errorf("found %q", got)
 	}
 }
