@@ -58,7 +58,10 @@ func Report(t testing.TB, kind Kind, counts ...Count) {
 	if t.Failed() {
 		return
 	}
-	fmt.Println(Line(kind, counts...)) // not by t.Log, which puts a file and a line number before it
+	// Not by t.Log, which puts a file and a line number before it.
+	if _, err := os.Stdout.WriteString(Line(kind, counts...) + "\n"); err != nil {
+		t.Error(err)
+	}
 }
 
 // Line returns the line of a report.

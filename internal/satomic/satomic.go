@@ -20,7 +20,7 @@ func (w *Uint32) Load() uint32 {
 // Store sets the word to x.
 func (w *Uint32) Store(x uint32) {
 	before()
-	w.v.Store(x)
+	store32(&w.v, x)
 	after()
 }
 
@@ -78,7 +78,7 @@ func (w *Uint64) Load() uint64 {
 // Store sets the word to x.
 func (w *Uint64) Store(x uint64) {
 	before()
-	w.v.Store(x)
+	store64(&w.v, x)
 	after()
 }
 

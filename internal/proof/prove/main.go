@@ -38,7 +38,9 @@ func prove(out io.Writer) error {
 		}
 	}
 	for _, line := range sums.lines() {
-		fmt.Fprintln(out, line)
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			return err
+		}
 	}
 	if failed != nil {
 		return failed
