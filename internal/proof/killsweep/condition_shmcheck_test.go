@@ -6,97 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/shm"
 	"github.com/shoal-ipc/shoal/value"
 )
-
-// The state of a condition is who holds its mutex ("free" nobody, "poisoned", or
-// the name of a process), and whether the flag that is waited for is "up" or
-// "down". That somebody is not woken shows by his waiting for ever: no sleep ends
-// by itself here.
-type condState struct{ owner, flag string }
-
-func (s condState) String() string { return s.owner + " " + s.flag }
-
-func parseCond(state string) (s condState) {
-	if _, err := fmt.Sscan(state, &s.owner, &s.flag); err != nil {
-		panic(err) // a fault of the table
-	}
-	return s
-}
-
-// condMove is a move of f, unless the mutex is poisoned or f has to wait.
-func condMove(f func(s *condState, me string) (ok bool)) move {
-	return func(state, me string) []turn {
-		s := parseCond(state)
-		if s.owner == "poisoned" {
-			return []turn{{state: state, said: "poisoned", over: true}}
-		}
-		if !f(&s, me) {
-			return nil
-		}
-		return []turn{{state: s.String()}}
-	}
-}
-
-// condMoves are what those that wait and those that wake do.
-type condMoves struct {
-	locks, raises, unlocks move
-	waits                  move // unlocks, unless the flag is up
-	wakes                  move // locks, when the flag is up
-}
-
-func movesOfCond() condMoves {
-	locks := func(s *condState, me string) bool {
-		ok := s.owner == "free"
-		s.owner = me
-		return ok
-	}
-	return condMoves{
-		locks: condMove(locks),
-		raises: condMove(func(s *condState, _ string) bool {
-			s.flag = "up"
-			return true
-		}),
-		unlocks: condMove(func(s *condState, _ string) bool {
-			s.owner = "free"
-			return true
-		}),
-		waits: condMove(func(s *condState, _ string) bool {
-			if s.flag == "down" {
-				s.owner = "free"
-			}
-			return true
-		}),
-		wakes: condMove(func(s *condState, me string) bool {
-			return s.owner == me || s.flag == "up" && locks(s, me)
-		}),
-	}
-}
-
-// lateOr is m of one who may also give up, as soon as it has the mutex.
-func lateOr(m move) move {
-	return func(state, me string) []turn {
-		turns := m(state, me)
-		if s := parseCond(state); s.owner == me || s.owner == "free" {
-			s.owner = me
-			turns = append(turns, turn{state: s.String(), said: "late"})
-		}
-		return turns
-	}
-}
-
-// condDies is what the death of the mutex's owner does.
-func condDies(state, me string) []turn {
-	s := parseCond(state)
-	if s.owner == me {
-		s.owner = "poisoned"
-	}
-	return []turn{{state: s.String()}}
-}
 
 type condWorld struct {
 	seg  *shm.Segment
@@ -217,24 +133,6 @@ func condWaits() []*operation {
 	}
 }
 
-// condRepairs are the moves of one that waits, and raises the flag when it repairs
-// the mutex.
-func condRepairs() []move {
-	m := movesOfCond()
-	or := func(m move, next func(s condState, me string) []turn) move {
-		return func(state, me string) []turn {
-			if s := parseCond(state); s.owner == "poisoned" {
-				return next(s, me)
-			}
-			return m(state, me)
-		}
-	}
-	stay := func(s condState, _ string) []turn { return []turn{{state: s.String()}} }
-	raise := func(condState, string) []turn { return []turn{{state: "poisoned up"}} }
-	lock := func(s condState, me string) []turn { return []turn{{state: condState{me, s.flag}.String()}} }
-	return []move{or(m.locks, stay), or(m.waits, stay), or(m.wakes, raise), or(stays, lock), m.unlocks}
-}
-
 // condWakes are the operations of those that wake.
 func condWakes() []*operation {
 	type w = *condWorld
@@ -264,6 +162,11 @@ func condWakes() []*operation {
 				}
 				return "", w.seg.Close()
 			}),
+		},
+		{
+			name: "Close, waiting, another waits", covers: names("shm.Segment.Close"), begin: down, dies: condDies,
+			beside: "WaitFor and Signal", relief: one, moves: condCloses(), everywhere: true, variant: true,
+			do: on(func(ctx c, w w) (string, error) { return w.closeWaiting(ctx) }),
 		},
 	}
 }
@@ -337,6 +240,32 @@ func (w *condWorld) waitTwice(ctx context.Context) (string, error) {
 		said = e.said
 	}
 	return said, errors.Join(err, e.err)
+}
+
+// closeWaiting closes the segment while a goroutine waits, which passes on what
+// wakes it.
+func (w *condWorld) closeWaiting(ctx context.Context) (string, error) {
+	waits, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		ended <- w.m.Do(ctx, func() error {
+			waits <- struct{}{} // holding the mutex, which is let go of by WaitFor
+			if err := w.c.WaitFor(ctx, w.up); err != nil {
+				return err
+			}
+			return w.c.Signal()
+		})
+	}()
+	select {
+	case <-waits:
+	case err := <-ended:
+		return refusal(err)
+	}
+	said, err := refusal(w.m.Do(ctx, func() error { return nil }))
+	err = errors.Join(err, w.seg.Close())
+	if e := <-ended; !errors.Is(e, fs.ErrClosed) {
+		err = errors.Join(err, e)
+	}
+	return said, err
 }
 
 // raise raises the flag, and wakes.
