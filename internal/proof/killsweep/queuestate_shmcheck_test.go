@@ -5,6 +5,7 @@ package killsweep
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/shoal-ipc/shoal/queue"
@@ -113,14 +114,33 @@ func acknowledges(state, me string) []turn {
 }
 
 // returns is what becomes of the messages lent to me when it dies, or gives them
-// back: they come first, and have been delivered once more.
+// back: they come first, in any order, and have been delivered once more.
 func returns(state, me string) []turn {
-	return changes(func(s *queueState, me string) (string, bool) {
-		var back []string
-		for _, name := range *s.of(me) {
-			back = append(back, name+"'")
+	s := parseQueue(state)
+	var back []string
+	for _, name := range *s.of(me) {
+		back = append(back, name+"'")
+	}
+	*s.of(me) = nil
+	var turns []turn
+	rest := s.line
+	for _, order := range orders(back) {
+		s.line = slices.Concat(order, rest)
+		turns = append(turns, turn{state: s.String()})
+	}
+	return turns
+}
+
+// orders returns the orders of a list.
+func orders(list []string) [][]string {
+	if len(list) < 2 {
+		return [][]string{list}
+	}
+	var all [][]string
+	for i, first := range list {
+		for _, rest := range orders(slices.Concat(list[:i], list[i+1:])) {
+			all = append(all, append([]string{first}, rest...))
 		}
-		s.line, *s.of(me) = append(back, s.line...), nil
-		return "", true
-	})(state, me)
+	}
+	return all
 }
