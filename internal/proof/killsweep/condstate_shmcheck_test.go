@@ -6,8 +6,8 @@ import "fmt"
 
 // The state of a condition is who holds its mutex ("free" nobody, "poisoned", or
 // the name of a process), and whether the flag that is waited for is "up" or
-// "down". That somebody is not woken shows by his waiting for ever: no sleep ends
-// by itself here.
+// "down". That somebody is not woken shows by his waiting for ever: in the victim
+// and in the other process no sleep ends by itself.
 type condState struct{ owner, flag string }
 
 func (s condState) String() string { return s.owner + " " + s.flag }
