@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
+	"github.com/shoal-ipc/shoal/internal/wait"
 	"github.com/shoal-ipc/shoal/shm"
 )
 
@@ -58,6 +59,7 @@ type child struct {
 
 // newChild begins to read orders. A child whose parent is gone ends.
 func newChild() *child {
+	wait.WithoutSlice() // for good: no sleep of this process ends by itself
 	c := &child{lines: make(chan string), open: map[string]*shm.Segment{}}
 	go func() {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {

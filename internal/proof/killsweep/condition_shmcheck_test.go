@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
-	"github.com/shoal-ipc/shoal/internal/wait"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/shm"
 	"github.com/shoal-ipc/shoal/value"
@@ -36,9 +34,6 @@ func condStage() *stage {
 			return errors.Join(err1, err2)
 		},
 		open: func(ctx context.Context, p place) (world, error) {
-			if os.Getenv(childEnv) != "" {
-				wait.WithoutSlice() // for good: this process plays nothing else
-			}
 			m, err := lock.OpenMutex(ctx, p.seg, "m")
 			if err != nil {
 				return nil, err
