@@ -180,7 +180,7 @@ func (s *semaphoreSubject) release(n int) error {
 			err = nil
 			return result{code: notMine}
 		}
-		s.holds -= n
+		s.holds = max(0, s.holds-n) // a broken semaphore takes back more than it gave
 		return result{}
 	})
 	return err
