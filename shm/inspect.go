@@ -46,7 +46,7 @@ func (s *Segment) Stat() (st Stat, err error) {
 func (s *Segment) Participants() (ps []Participant, err error) {
 	err = s.look(func(a *attachment) error {
 		for slot := uint32(1); slot <= a.highest(); slot++ {
-			if a.taken(slot) && a.view.participants[slot-1].left.Load() == 0 {
+			if a.present(slot) {
 				ps = append(ps, a.participant(slot))
 			}
 		}
@@ -142,8 +142,8 @@ const maxHolds = 1 << 16
 func (k *keeper) waits() []Hold {
 	var hs []Hold
 	for slot := uint32(1); slot <= k.highest(); slot++ {
-		if !k.taken(slot) {
-			continue
+		if !k.present(slot) {
+			continue // its goroutines may be on their way out yet
 		}
 		counts := map[uint32]int{}
 		for i := range k.participants[slot-1].board {

@@ -44,6 +44,12 @@ func bump(word *satomic.Uint32) {
 // taken reports whether slot has a participant, dead or alive.
 func (k *keeper) taken(slot uint32) bool { return k.participants[slot-1].word.Load() != 0 }
 
+// present reports whether a slot has a participant that has not closed the
+// segment, alive or dead.
+func (k *keeper) present(slot uint32) bool {
+	return k.taken(slot) && k.participants[slot-1].left.Load() == 0
+}
+
 // highest returns the highest slot that was ever taken.
 func (k *keeper) highest() uint32 { return min(k.header.high.Load(), uint32(k.geo.slots)) }
 
@@ -87,7 +93,7 @@ func (k *keeper) leaving() bool {
 // hasLiveUsers reports whether a live process has the segment open.
 func (k *keeper) hasLiveUsers() bool {
 	for s := uint32(1); s <= k.highest(); s++ {
-		if k.taken(s) && !k.dead(s) && k.participants[s-1].left.Load() == 0 {
+		if k.present(s) && !k.dead(s) {
 			return true
 		}
 	}

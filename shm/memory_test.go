@@ -28,6 +28,7 @@ const (
 	offHigh       = 400
 	offSlot       = 4096 // slot s is (s-1)*sizeSlot further
 	sizeSlot      = 256
+	inSlotBoard   = 136
 	inSlotFenced  = 200
 	deathsSize    = 64 * 640
 	inEntryKind   = 8

@@ -26,12 +26,41 @@ func (s *Segment) Send(ctx context.Context, conn *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	f := u.a.back.descriptor()
-	if f == nil {
-		return opError("send", u.a.label, errors.ErrUnsupported)
+	f, err := u.a.share()
+	if err != nil {
+		return opError("send", u.a.label, err)
 	}
 	err = bounded(ctx, conn.SetWriteDeadline, func() error { return sys.SendFile(conn, f, text) })
-	return opError("send", u.a.label, err)
+	return opError("send", u.a.label, errors.Join(err, f.Close()))
+}
+
+// share returns a descriptor of the segment's file for another process. It is
+// opened by the file's name where it has one: the descriptor that the file was
+// made by, before it had a name, never tells it, and whoever is the last to leave
+// the segment must know what to remove.
+func (a *attachment) share() (*os.File, error) {
+	f := a.back.descriptor()
+	if f == nil {
+		return nil, errors.ErrUnsupported
+	}
+	if a.path != "" {
+		if named, err := openNamed(a.path, &Options{ReadOnly: a.slot == 0}); err == nil {
+			if sameFile(named, f) {
+				return named, nil
+			}
+			_ = named.Close() // the name is another segment's by now
+		}
+	}
+	return duplicate(f)
+}
+
+func sameFile(a, b *os.File) bool {
+	x, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	y, err := b.Stat()
+	return err == nil && os.SameFile(x, y)
 }
 
 // Receive receives a segment that the other side of conn sends by Segment.Send,

@@ -114,9 +114,5 @@ func (s *Segment) File() (*os.File, error) {
 		return nil, u.gone()
 	}
 	defer object.Unpin(m)
-	f := u.a.back.descriptor()
-	if f == nil {
-		return nil, errors.ErrUnsupported
-	}
-	return duplicate(f)
+	return u.a.share()
 }

@@ -274,3 +274,28 @@ func TestClosedSlotsComeBack(t *testing.T) {
 	}
 	check(t, seg)
 }
+
+// TestHoldsOfWhoLeft: what goroutines of a process still sleep on when it has
+// closed the segment is shown no more, as the process is not.
+func TestHoldsOfWhoLeft(t *testing.T) {
+	opts, memory := kept(t, shm.Spec{Participants: 8})
+	seg, err := shm.Open(context.Background(), "s", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	c := start(t, childClosesAndStays, opts.Dir)
+	if s := c.line(); s != "<nil>" {
+		t.Fatal(s)
+	}
+	for slot := int64(offSlot); slot < offSlot+2*sizeSlot; slot += sizeSlot {
+		if memory.word32(slot).Load() == 0 {
+			t.Fatal("the slot is free")
+		}
+		memory.word32(slot + inSlotBoard).Store(1)
+	}
+	hs, err := seg.Holds()
+	if err != nil || len(hs) != 1 || hs[0].Participant.PID != os.Getpid() {
+		t.Errorf("holds: %v, %v; want what this process waits for", hs, err)
+	}
+}
