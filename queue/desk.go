@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +25,7 @@ type place[T any] struct {
 	index uint32
 
 	loan ring.Loan
+	ctx  context.Context // of who waits for room for the loan; nil: nobody waits
 	msg  ring.Message
 
 	value *T     // what the user sees
@@ -113,6 +115,7 @@ func (p *place[T]) reopen() { p.state.Store(p.state.Load()&^stateBits | out) }
 func (d *desk[T]) put(p *place[T]) {
 	p.value = nil
 	p.bytes = nil
+	p.ctx = nil
 	p.state.Store(p.state.Load()&^stateBits + oneMore | vacant)
 	d.mu.Lock()
 	d.free = append(d.free, p.index)

@@ -46,7 +46,8 @@ func (q *Queue[T]) PutFunc(ctx context.Context, build func(*T) error) error {
 	if q.use.Closed() {
 		return q.closed()
 	}
-	b.over, err = q.publish(ctx, p)
+	p.ctx = ctx
+	b.over, err = q.publish(p)
 	return q.fail(err)
 }
 
@@ -73,6 +74,7 @@ func (q *Queue[T]) Reserve(ctx context.Context) (Loan[T], error) {
 	}
 	p := q.desk.take()
 	p.loan, err = q.port.Reserve(ctx, q.terms(p, userLoan))
+	p.ctx = ctx
 	return q.lent(m, p, err)
 }
 
@@ -157,7 +159,7 @@ func (q *Queue[T]) lay(p *place[T]) error {
 }
 
 // publish puts what was built; over says whether that was the end of the loan.
-func (q *Queue[T]) publish(ctx context.Context, p *place[T]) (over bool, err error) {
+func (q *Queue[T]) publish(p *place[T]) (over bool, err error) {
 	switch q.codec.Form() {
 	case codec.Fixed:
 		if p.loan.HasBlock() {
@@ -169,16 +171,23 @@ func (q *Queue[T]) publish(ctx context.Context, p *place[T]) (over bool, err err
 		if p.loan.HasBlock() && len(b) > q.port.InlineSize() && &b[0] == &p.bytes[0] {
 			return true, q.port.PublishBlock(p.loan, len(b))
 		}
-		return q.port.PublishLong(ctx, p.loan, b)
+		return q.publishLong(p, b)
 	case codec.String:
-		return q.port.PublishLong(ctx, p.loan, q.codec.View(p.value))
+		return q.publishLong(p, q.codec.View(p.value))
 	}
 	b := getBuffer()
 	defer putBuffer(b)
 	if *b, err = encode(q.codec, *b, *p.value); err != nil {
 		return false, err
 	}
-	return q.port.PublishLong(ctx, p.loan, *b)
+	return q.publishLong(p, *b)
+}
+
+func (q *Queue[T]) publishLong(p *place[T], b []byte) (over bool, err error) {
+	if p.ctx == nil {
+		return q.port.TryPublishLong(&p.loan, b)
+	}
+	return q.port.PublishLong(p.ctx, &p.loan, b)
 }
 
 // Value returns the message to build. It starts zero. If T has a fixed layout,
@@ -198,11 +207,12 @@ func (l Loan[T]) Value() *T {
 
 // Publish puts the message, also after Shutdown. It does not wait, unless T is
 // encoded, or its slice was replaced, and the message is longer than SlotSize:
-// then it waits for room in the heap.
+// then it waits for room in the heap, as Reserve did: until its ctx is done, and
+// after TryReserve not at all.
 //
-// It fails with ErrSettled after Publish or Abandon, with ErrTooLarge or the
-// encoding's error, after which the loan goes on, and with fs.ErrClosed when the
-// segment was closed here, which ended the loan. Then the message is not in the
+// It fails with ErrSettled after Publish or Abandon; with ErrTooLarge, the
+// encoding's error, ctx.Err() or ErrFull, after which the loan goes on; and with
+// fs.ErrClosed when the segment was closed here, which ended the loan. Then the message is not in the
 // queue. If the process dies inside, it is in the queue as a whole or not at all.
 func (l Loan[T]) Publish() error {
 	q := l.q
@@ -226,7 +236,7 @@ func (l Loan[T]) Publish() error {
 			p.reopen()
 		}
 	}()
-	over, err = q.publish(context.Background(), p)
+	over, err = q.publish(p)
 	return q.fail(err)
 }
 

@@ -40,7 +40,7 @@ func TestShortMessageLeavesItsBlock(t *testing.T) {
 			mustGet(t, other, "x")
 		}
 		stop := at(n, func() { _ = other.TryPut([]byte(long(1500, 9))) })
-		if over, err := p.PublishLong(t.Context(), l, built); err != nil || !over {
+		if over, err := p.PublishLong(t.Context(), &l, built); err != nil || !over {
 			t.Fatal(over, err)
 		}
 		ran = stop()

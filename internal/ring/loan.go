@@ -274,37 +274,68 @@ func (p *Port) PublishBytes(l Loan, b []byte) error {
 
 // PublishLong puts b, which may be longer than the loan has room for. It waits
 // for room in the heap then, also after Shutdown. over says whether that was the
-// end of the loan: it is not with ErrTooLarge.
-func (p *Port) PublishLong(ctx context.Context, l Loan, b []byte) (over bool, err error) {
+// end of the loan: it is not with ErrTooLarge, nor when ctx is done.
+func (p *Port) PublishLong(ctx context.Context, l *Loan, b []byte) (over bool, err error) {
+	if over, err = p.publishShort(l, b); over || err != nil {
+		return over, err
+	}
+	block, err := p.waitBlock(ctx, int64(len(b)), func() error { return nil })
+	if err != nil && err == ctx.Err() {
+		return false, err
+	}
+	return true, p.publishIn(block, *l, b, err)
+}
+
+// TryPublishLong is PublishLong without waiting: it fails with ErrFull, after
+// which the loan goes on.
+func (p *Port) TryPublishLong(l *Loan, b []byte) (over bool, err error) {
+	if over, err = p.publishShort(l, b); over || err != nil {
+		return over, err
+	}
+	block, err := p.takeBlock(int64(len(b)))
+	if err == ErrFull {
+		return false, err
+	}
+	return true, p.publishIn(block, *l, b, err)
+}
+
+// publishShort puts b if the loan has room for it. Otherwise l has no block any
+// more, so that two of them do not wait for each other.
+func (p *Port) publishShort(l *Loan, b []byte) (over bool, err error) {
 	if len(b) <= int(p.inline) {
-		return true, p.PublishBytes(l, b)
+		return true, p.PublishBytes(*l, b)
 	}
 	if l.block != 0 && int64(len(b)) <= p.spec.SlotSize {
-		if !p.regain(&l) {
-			p.vacate(l)
+		if !p.regain(l) {
+			p.vacate(*l)
 			return true, fs.ErrClosed
 		}
 		p.fillBlock(l.block-1, b)
-		return true, p.PublishBlock(l, len(b))
+		return true, p.PublishBlock(*l, len(b))
 	}
 	if int64(len(b)) > p.spec.MaxSize {
 		return false, ErrTooLarge
 	}
-	// Without a block of its own, so that two of them do not wait for each other.
-	if l.block != 0 && p.regain(&l) {
-		p.freeBlock(l.block - 1)
+	if l.block != 0 {
+		if p.regain(l) {
+			p.freeBlock(l.block - 1)
+		}
+		l.block = 0
 	}
-	block, err := p.waitBlock(ctx, int64(len(b)), func() error { return nil })
+	return false, nil
+}
+
+// publishIn puts b by way of a block that was taken for it, unless taking it failed.
+func (p *Port) publishIn(block uint32, l Loan, b []byte, err error) error {
 	if err != nil {
 		p.vacate(l)
-		return true, err
+		return err
 	}
 	p.fillBlock(block, b)
-	err = p.settle(l, content{length: len(b), block: block + 1})
-	if err != nil {
+	if err = p.settle(l, content{length: len(b), block: block + 1}); err != nil {
 		p.freeBlock(block)
 	}
-	return true, err
+	return err
 }
 
 // content is a message that has no slot yet.
