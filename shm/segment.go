@@ -2,7 +2,6 @@ package shm
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync/atomic"
 
