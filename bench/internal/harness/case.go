@@ -4,7 +4,6 @@ package harness
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -12,16 +11,14 @@ import (
 // Unit is what a figure counts.
 type Unit string
 
-// The units. Of the first two less is better, of the others more.
+// The units. Of the first less is better, of the others more.
 const (
 	Nanoseconds Unit = "ns"
-	Seconds     Unit = "s"
 	Millions    Unit = "M/s"
 	Gigabytes   Unit = "GB/s"
-	Thousandths Unit = "threads"
 )
 
-func (u Unit) lessIsBetter() bool { return u == Nanoseconds || u == Seconds || u == Thousandths }
+func (u Unit) lessIsBetter() bool { return u == Nanoseconds }
 
 // Case is one row of the table.
 type Case struct {
@@ -99,10 +96,4 @@ func (r *Result) Range() (low, high float64) {
 		low, high = min(low, s.Value), max(high, s.Value)
 	}
 	return low, high
-}
-
-// Missing reports whether the implementation is not there, rather than broken.
-func (r *Result) Missing() bool {
-	var missing *MissingError
-	return errors.As(r.Err, &missing)
 }
