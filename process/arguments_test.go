@@ -169,6 +169,7 @@ func starting[A any](f *process.Function[A], args A) func(context.Context) (*pro
 	return func(ctx context.Context) (*process.Child, error) { return f.Start(ctx, args) }
 }
 
+// Conformance: PRC-15.
 func TestArgumentsThatCannotTravel(t *testing.T) {
 	closed, err := os.Open(os.DevNull)
 	if err != nil {

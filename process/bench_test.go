@@ -3,6 +3,7 @@
 package process_test
 
 import (
+	"os"
 	"os/exec"
 	"testing"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/shoal-ipc/shoal/value"
 )
 
-// The rival is a process that does nothing at all: what fork and exec cost.
+// The rivals are this binary, started by os/exec and ended at the beginning of
+// main, which is what a Go process costs, and a program that does nothing at all.
 func BenchmarkProcess(b *testing.B) {
 	b.Run("op=run/arg=none", func(b *testing.B) {
 		for b.Loop() {
@@ -31,6 +33,16 @@ func BenchmarkProcess(b *testing.B) {
 		}
 		for b.Loop() {
 			if err := increment.Run(b.Context(), a); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("op=exec/program=self", func(b *testing.B) {
+		env := append(os.Environ(), roleVariable+"=lost")
+		for b.Loop() {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = env
+			if err := cmd.Run(); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -294,6 +294,7 @@ func roleClosedStdio() {
 }
 
 // A parent whose standard streams are closed has children all the same.
+// Conformance: PRC-10.
 func TestClosedStreams(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	_, err := runRole(t, "closed-stdio", "PROCESS_TEST_LOG="+log)

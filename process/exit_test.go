@@ -43,6 +43,7 @@ var failures = map[string]func() error{
 
 var fail = process.Func("fail", func(_ context.Context, how string) error { return failures[how]() })
 
+// Conformance: PRC-04.
 func TestReturnedErrors(t *testing.T) {
 	tests := []struct {
 		how    string
@@ -143,6 +144,7 @@ var panicking = process.Func("panicking", func(_ context.Context, how string) er
 //go:noinline
 func panicHere(how string) { panics[how]() }
 
+// Conformance: PRC-04.
 func TestPanics(t *testing.T) {
 	tests := []struct{ how, typ, text string }{
 		{"text", "string", "no way"},
@@ -188,6 +190,7 @@ var exits = process.Func("exits", func(ctx context.Context, code int) error {
 	return nil
 })
 
+// Conformance: PRC-04.
 func TestExitCodes(t *testing.T) {
 	for _, code := range []int{0, 1, 8, 255, -1} {
 		cmd, _ := quiet(exits.Command(code))

@@ -30,6 +30,7 @@ var roles = map[string]func(){
 	"descriptors":  roleDescriptors,
 	"closed-stdio": roleClosedStdio,
 	"deleted":      roleDeleted,
+	"root":         roleRoot,
 	"stray":        func() { process.Main(); fmt.Println("Main returned"); os.Exit(0) },
 }
 

@@ -73,6 +73,7 @@ func TestMainAgainReturns(t *testing.T) {
 	}
 }
 
+// Conformance: PRC-15.
 func TestUnknownFunction(t *testing.T) {
 	cmd, _ := quiet(ghost.Command(1))
 	e := exitOf(t, cmd.Run(deadline(t)))

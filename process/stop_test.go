@@ -110,6 +110,7 @@ func suspend(t *testing.T, child *process.Child) {
 	}
 }
 
+// Conformance: PRC-03, PRC-12.
 func TestSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		for _, how := range []string{"ctx", "nil"} {
@@ -142,6 +143,7 @@ func TestSignalAndError(t *testing.T) {
 
 // Ctrl-C reaches the whole group of a terminal; a parent that stops its
 // children for it must not see failures.
+// Conformance: PRC-12.
 func TestStopAndSignal(t *testing.T) {
 	child, _ := startReady(t, waiting.Command("ctx"))
 	if err := errors.Join(child.Signal(syscall.SIGSTOP), child.Signal(os.Interrupt), child.Stop(), child.Signal(syscall.SIGCONT)); err != nil {
@@ -152,6 +154,7 @@ func TestStopAndSignal(t *testing.T) {
 	}
 }
 
+// Conformance: PRC-03.
 func TestKill(t *testing.T) {
 	child, _ := startReady(t, waiting.Command("ctx"))
 	if err := child.Kill(); err != nil {
@@ -163,6 +166,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// Conformance: PRC-07, PRC-08.
 func TestCallsAfterTheEnd(t *testing.T) {
 	child := start(t, nothing.Command(struct{}{}))
 	<-child.Done()
@@ -174,6 +178,7 @@ func TestCallsAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Conformance: PRC-03.
 func TestWaitIsBoundedByItsContext(t *testing.T) {
 	child, _ := startReady(t, waiting.Command("ctx"))
 	done, cancel := context.WithCancel(t.Context())
@@ -289,6 +294,7 @@ func TestWaitForAll(t *testing.T) {
 }
 
 // A signal that the parent handles does not end its waiting.
+// Conformance: PRC-11.
 func TestWaitSurvivesSignals(t *testing.T) {
 	child, _ := startReady(t, waiting.Command("nil"))
 	handled := make(chan os.Signal, 1)

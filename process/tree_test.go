@@ -98,6 +98,7 @@ func init() { //nolint:gochecknoinits // the documented way to register what sta
 	})
 }
 
+// Conformance: PRC-05.
 func TestChildrenOfChildren(t *testing.T) {
 	want := "root\nroot/0\nroot/0/0\nroot/0/1\nroot/1\nroot/1/0\nroot/1/1\n"
 	if out := output(t, grow.Command(node{"root"})); out != want {
