@@ -20,12 +20,14 @@ import (
 	"github.com/shoal-ipc/shoal/bench/internal/cases"
 	"github.com/shoal-ipc/shoal/bench/internal/harness"
 	"github.com/shoal-ipc/shoal/bench/internal/measure"
+	"github.com/shoal-ipc/shoal/process"
 )
 
 //go:embed rivals
 var rivals embed.FS
 
 func main() {
+	process.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) > 2 && os.Args[1] == "-measure" {

@@ -12,7 +12,7 @@ import (
 // All returns the cases in the order of the table.
 func All() []harness.Case {
 	var all []harness.Case
-	for _, group := range [][]harness.Case{cells(), locks(), streams(), roundTrips(), segments()} {
+	for _, group := range [][]harness.Case{cells(), locks(), streams(), roundTrips(), segments(), processes()} {
 		all = append(all, group...)
 	}
 	return all

@@ -165,3 +165,16 @@ func segments() []harness.Case {
 		},
 	}
 }
+
+// processes are those of this very program: what starting it again costs. They
+// go where they like.
+func processes() []harness.Case {
+	run := func(name, job string) harness.Impl {
+		return harness.Impl{Name: name, Command: func(t *harness.Tools) ([]string, error) { return t.Self(job), nil }}
+	}
+	return []harness.Case{{
+		Name: "process/run", Unit: harness.Nanoseconds, Alone: true,
+		Impls:   []harness.Impl{run("shoal", "shoal/process"), run("os/exec", "go/exec")},
+		Targets: []harness.Target{{Rival: "os/exec", Ratio: 1.3}},
+	}}
+}

@@ -32,7 +32,7 @@ type Job func(ctx context.Context, p *Place) (harness.Sample, error)
 func jobs() map[string]Job {
 	all := map[string]Job{}
 	for _, group := range []map[string]Job{
-		queueJobs(), cellJobs(), lockJobs(), segmentJobs(), streamJobs(), shmipcJobs(), goJobs(),
+		queueJobs(), cellJobs(), lockJobs(), segmentJobs(), streamJobs(), shmipcJobs(), goJobs(), processJobs(),
 	} {
 		maps.Copy(all, group)
 	}
