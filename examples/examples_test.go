@@ -32,8 +32,13 @@ func build(t *testing.T) string {
 	return dir
 }
 
-// varying is what differs from run to run.
-var varying = regexp.MustCompile(`[0-9.]+(ns|µs|ms|m?s)\b`)
+// varying is what differs from run to run: times, and how they compare.
+var varying = regexp.MustCompile(`[0-9.]+(ns|µs|ms|m?s)\b|\b[0-9.e+-]+( seconds\.| times as long)|(time:  )[0-9.e+-]+`)
+
+// lines returns the lines of what a program printed, with what varies blotted out.
+func lines(out string) []string {
+	return strings.SplitAfter(varying.ReplaceAllString(out, "${3}TIME$2"), "\n")
+}
 
 // example is a program and what it is known to print.
 type example struct {
@@ -41,37 +46,42 @@ type example struct {
 	args    []string
 	want    string // lines, in any order unless ordered
 	ordered bool
+	python  []string                       // arguments of the Python original; nil: it has none
 	check   func(t *testing.T, out string) // may be nil
 }
 
 func examples() []example {
 	return []example{
 		{
-			program: "processes",
-			want:    "Processing 0\nProcessing 1\nProcessing 2\nProcessing 3\nProcessing 4\n",
+			program: "processes", python: []string{},
+			want: "Processing 0\nProcessing 1\nProcessing 2\nProcessing 3\nProcessing 4\n",
 		},
 		{
-			program: "processes_named_args_join",
-			want:    "The name of continent is :  America\nThe name of continent is :  Europe\nThe name of continent is :  Africa\n",
+			program: "processes_named_args_join", python: []string{},
+			want: "The name of continent is :  America\nThe name of continent is :  Europe\nThe name of continent is :  Africa\n",
 		},
 		{
-			program: "value_array_queue", ordered: true,
+			program: "value_array_queue", ordered: true, python: []string{},
 			want: "3.1415927\n[0 -1 -2 -3 -4 -5 -6 -7 -8 -9]\n[42 <nil> hello]\n",
 		},
 		{
-			program: "lock",
-			want:    "tango\nfoxtrot\n10\n",
+			program: "lock", python: []string{},
+			want: "tango\nfoxtrot\n10\n",
 		},
 		{
-			program: "semaphore", args: []string{"-pause", "20ms"},
+			program: "semaphore", args: []string{"-pause", "20ms"}, python: []string{"0.02"},
 			want: "Process-1 acquired\nProcess-2 acquired\nProcess-3 acquired\nProcess-4 acquired\nProcess-5 acquired\n" +
 				"Process-1 released\nProcess-2 released\nProcess-3 released\nProcess-4 released\nProcess-5 released\n" +
 				"\n\n\n\n\n",
 			check: boundedToTwo,
 		},
 		{
-			program: "queue_message",
-			want:    "Received Hello Worker Process! from main process\n",
+			program: "queue_message", python: []string{},
+			want: "Received Hello Worker Process! from main process\n",
+		},
+		{
+			program: "single_vs_multi", args: []string{"-n", "100000"}, python: []string{"100000"}, ordered: true,
+			want: "Single processor time:  TIME\nMulti processor time:  TIME\n",
 		},
 		{
 			program: "prefork", ordered: true,
@@ -114,8 +124,7 @@ func run(t *testing.T, dir string, test example) {
 	if err != nil || stderr.Len() != 0 {
 		t.Fatalf("%v, standard error %q, output:\n%s", err, stderr.String(), out)
 	}
-	got := strings.SplitAfter(varying.ReplaceAllString(string(out), "TIME"), "\n")
-	want := strings.SplitAfter(test.want, "\n")
+	got, want := lines(string(out)), lines(test.want)
 	if !test.ordered {
 		slices.Sort(got)
 		slices.Sort(want)
@@ -125,6 +134,9 @@ func run(t *testing.T, dir string, test example) {
 	}
 	if test.check != nil {
 		test.check(t, string(out))
+	}
+	if test.python != nil {
+		compareWithOriginal(t, test, got)
 	}
 }
 
