@@ -94,6 +94,7 @@ func calls(ctx context.Context, q *queue.Queue[int]) map[string]func() error {
 	}
 }
 
+// Conformance: QUE-09, QUE-14, SQU-02.
 func TestClose(t *testing.T) {
 	seg := onHeap(t)
 	other := peer(t, seg)
@@ -190,6 +191,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+// Conformance: JQU-03, RQU-06.
 func TestShutdownAndJoin(t *testing.T) {
 	forEachBacking(t, func(t *testing.T, seg *shm.Segment) {
 		ctx := within(t)

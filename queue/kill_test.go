@@ -171,6 +171,7 @@ var killRounds = flag.Int("kills", 40, "how many children TestKills kills")
 
 // TestKills starts producers and consumers, kills them at random, and compares
 // the books.
+// Conformance: RQU-09.
 func TestKills(t *testing.T) {
 	for _, how := range []string{"get", "receive"} {
 		t.Run(how, func(t *testing.T) { kills(t, how == "receive", *killRounds) })

@@ -117,6 +117,7 @@ func exchange[T any](t *testing.T, seg *shm.Segment, spec queue.Spec, xs ...T) {
 	}
 }
 
+// Conformance: QUE-10, JQU-02.
 func TestExchange(t *testing.T) {
 	forEachBacking(t, func(t *testing.T, seg *shm.Segment) {
 		small := queue.Spec{Cap: 8}
@@ -141,6 +142,7 @@ func spec(capacity int, mode queue.Mode, slot, most, heap int) queue.Spec {
 	return queue.Spec{Cap: capacity, Mode: mode, SlotSize: slot, MaxSize: most, Heap: heap}
 }
 
+// Conformance: QUE-08, RQU-08.
 func TestSpecs(t *testing.T) {
 	seg := onHeap(t)
 	ctx := within(t)
@@ -216,6 +218,7 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// Conformance: QUE-12.
 func TestErrors(t *testing.T) {
 	seg := onHeap(t)
 	ctx := within(t)
