@@ -51,6 +51,7 @@ func (c *child) does(verb string, n int) {
 }
 
 // TestTwoProcesses is the plain life of a named semaphore.
+// Conformance: RCL-03.
 func TestTwoProcesses(t *testing.T) {
 	s := must(semaphore.Create(context.Background(), named(t), "s", semaphore.Spec{Permits: 2}))(t)
 	c := ready(t, s)
@@ -73,6 +74,7 @@ func TestTwoProcesses(t *testing.T) {
 	wantFree(t, s, 2)
 }
 
+// Conformance: SEM-09.
 func TestSignalAcrossProcesses(t *testing.T) {
 	s := must(semaphore.Create(context.Background(), named(t), "s", semaphore.Spec{Kind: semaphore.Signal}))(t)
 	c := ready(t, s)
@@ -89,6 +91,7 @@ func TestSignalAcrossProcesses(t *testing.T) {
 
 // TestContendedPhases has ten processes, each acquiring twice, and counts how
 // many get through at each phase.
+// Conformance: SEM-05, SEM-06.
 func TestContendedPhases(t *testing.T) {
 	parties := 10
 	if testing.Short() {
@@ -141,6 +144,7 @@ func TestContendedPhases(t *testing.T) {
 	phase(2 * parties)
 }
 
+// Conformance: ROS-06.
 func TestKilledHolder(t *testing.T) {
 	s := must(semaphore.Create(context.Background(), named(t), "s", semaphore.Spec{Permits: 600}))(t)
 	acquire(t, s, 1)
@@ -249,6 +253,7 @@ func churnOnce(s *semaphore.Semaphore, r *rand.Rand, most int) error {
 
 // TestKillAtRandom kills processes at random moments of their operations. After
 // each death the books balance; at the end all permits are free.
+// Conformance: RCL-04.
 func TestKillAtRandom(t *testing.T) {
 	kills := 150
 	if testing.Short() {

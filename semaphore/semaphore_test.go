@@ -16,6 +16,7 @@ import (
 	"github.com/shoal-ipc/shoal/shm"
 )
 
+// Conformance: ROS-02, ROS-05, RNM-01.
 func TestVerbs(t *testing.T) {
 	ctx := context.Background()
 	seg := heap(t)
@@ -53,6 +54,7 @@ func TestVerbs(t *testing.T) {
 	wantFree(t, again, 1)
 }
 
+// Conformance: SEM-03.
 func TestImpossibleSpecs(t *testing.T) {
 	ctx := context.Background()
 	seg := heap(t)
@@ -76,6 +78,7 @@ func TestImpossibleSpecs(t *testing.T) {
 	}
 }
 
+// Conformance: RNM-04.
 func TestIncompatible(t *testing.T) {
 	ctx := context.Background()
 	seg := heap(t)
@@ -105,6 +108,7 @@ func TestIncompatible(t *testing.T) {
 	}
 }
 
+// Conformance: SEM-08.
 func TestDo(t *testing.T) {
 	ctx := context.Background()
 	s := must(semaphore.Create(ctx, heap(t), "s", semaphore.Spec{Permits: 2}))(t)
