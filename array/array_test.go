@@ -21,6 +21,7 @@ import (
 
 type point struct{ X, Y float64 }
 
+// Conformance: RNM-01.
 func TestVerbs(t *testing.T) {
 	ctx, seg := t.Context(), heap(t)
 	a := mustCreate[point](t, seg, "a", 3)
@@ -53,6 +54,7 @@ func TestVerbs(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
+// Conformance: ARR-04.
 func TestSpecsThatCannotBe(t *testing.T) {
 	ctx, seg := t.Context(), heap(t)
 	for _, spec := range []array.Spec{{}, {Len: -1}, {Len: math.MinInt}, {Len: 1, OnDeath: 3}, {Len: math.MaxInt}} {
@@ -76,6 +78,7 @@ func TestSpecsThatCannotBe(t *testing.T) {
 	}
 }
 
+// Conformance: RNM-04.
 func TestWhatDiffers(t *testing.T) {
 	ctx, seg := t.Context(), heap(t)
 	mustCreate[point](t, seg, "p", 4)
@@ -187,6 +190,7 @@ func elements[T comparable](t *testing.T, seg *shm.Segment, f func(int) T) {
 	}
 }
 
+// Conformance: ARR-03.
 func TestRange(t *testing.T) {
 	seg := heap(t)
 	before := mustCreate[int32](t, seg, "before", 4)
@@ -434,6 +438,7 @@ func TestAllocatesNothing(t *testing.T) {
 
 // TestViewOfARemovedArray keeps a view for longer than any handle, while its array
 // is removed and others are made.
+// Conformance: SHM-09.
 func TestViewOfARemovedArray(t *testing.T) {
 	dir, seg, _, _ := shared(t)
 	other, err := shm.Open(t.Context(), "s", &shm.Options{Dir: dir})

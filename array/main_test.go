@@ -11,6 +11,7 @@ import (
 
 	"github.com/shoal-ipc/shoal/array"
 	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/shm"
 )
 
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	process.Main()
 	os.Exit(m.Run())
 }
 

@@ -137,6 +137,7 @@ func TestReadOnly(t *testing.T) {
 	all.Wait()
 }
 
+// Conformance: SHM-07.
 func TestTexts(t *testing.T) {
 	_, seg, v, n := shared(t)
 	var w value.Value[block]

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/shm"
 	"github.com/shoal-ipc/shoal/value"
 )
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	process.Main()
 	os.Exit(m.Run())
 }
 

@@ -48,6 +48,7 @@ func mustOpen[T any](t testing.TB, seg *shm.Segment, name string) *value.Value[T
 
 type point struct{ X, Y float64 }
 
+// Conformance: RNM-01.
 func TestVerbs(t *testing.T) {
 	ctx, seg := t.Context(), heap(t)
 	v := mustCreate(t, seg, "p", point{1, 2})
@@ -83,6 +84,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
+// Conformance: RNM-04.
 func TestTypesThatDiffer(t *testing.T) {
 	ctx, seg := t.Context(), heap(t)
 	mustCreate(t, seg, "p", point{})
@@ -183,6 +185,7 @@ func TestTypesEvolveInBlankBytes(t *testing.T) {
 	}
 }
 
+// Conformance: VAL-03.
 func TestValuesOfManyTypes(t *testing.T) {
 	seg := heap(t)
 	trip(t, seg, "bool", true)
@@ -262,6 +265,7 @@ func TestUpdateThatDoesNot(t *testing.T) {
 	}
 }
 
+// Conformance: VAL-04.
 func TestUpdateExcludes(t *testing.T) {
 	seg := heap(t)
 	v := mustCreate(t, seg, "v", point{})
