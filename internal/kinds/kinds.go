@@ -6,6 +6,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/barrier"
 	"github.com/shoal-ipc/shoal/internal/cell"
 	"github.com/shoal-ipc/shoal/internal/condition"
+	"github.com/shoal-ipc/shoal/internal/duplex"
 	"github.com/shoal-ipc/shoal/internal/event"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
@@ -31,6 +32,7 @@ var table = [...]*object.Kind{
 	10: barrier.Kind(),
 	11: permit.Kind(),
 	12: ring.Kind(),
+	13: duplex.Kind(),
 }
 
 // ByID returns the kind with that number, or nil.
