@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
+	"github.com/shoal-ipc/shoal/internal/duplex"
 	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/sys"
@@ -18,6 +19,7 @@ type parcel struct {
 	call
 	data        []byte     // the encoded argument
 	descriptors []*os.File // the parent's duplicates: first the files, then the segments
+	ends        []passage  // the ends of pipes, in the parent
 }
 
 // close closes the descriptors that were duplicated for the child.
@@ -106,6 +108,9 @@ func (b *packer) segment(seg *shm.Segment) error {
 	b.maps = append(b.maps, f)
 	return nil
 }
+
+// end notes an end of a pipe, and whose it is now.
+func (b *packer) end(e *duplex.End) { b.p.ends = append(b.p.ends, passage{e, e.Ticket()}) }
 
 // duplicate makes the descriptors of files, and puts those of the segments behind.
 func (b *packer) duplicate() error {

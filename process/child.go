@@ -17,6 +17,7 @@ type Child struct {
 	cmd     *exec.Cmd
 	control *os.File // the child sees its end when this process dies
 	box     *mailbox
+	ends    []passage // the ends of pipes that it was given
 	done    chan struct{}
 
 	mu      sync.Mutex
@@ -30,7 +31,8 @@ type Child struct {
 }
 
 func newChild(p *parcel, cmd *exec.Cmd, control *os.File, box *mailbox) *Child {
-	return &Child{name: p.Name, grace: p.Grace, cmd: cmd, control: control, box: box, done: make(chan struct{})}
+	give(p.ends)
+	return &Child{name: p.Name, grace: p.Grace, cmd: cmd, control: control, box: box, ends: p.ends, done: make(chan struct{})}
 }
 
 // watch begins to reap the child, and to stop it when ctx is done.
@@ -48,6 +50,7 @@ func (c *Child) watch(ctx context.Context) {
 // reap waits for the end of the process and finds out how it ended.
 func (c *Child) reap() {
 	err := c.cmd.Wait()
+	abandon(c.ends)
 	c.mu.Lock()
 	c.ended = true
 	stopped := c.stopped

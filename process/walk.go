@@ -14,6 +14,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/shoal-ipc/shoal/internal/duplex"
 	"github.com/shoal-ipc/shoal/shm"
 )
 
@@ -25,6 +26,9 @@ type visitor interface {
 	// segment is told of each segment and of that of each handle.
 	segment(seg *shm.Segment) error
 }
+
+// endVisitor is a visitor that is also told of each end of a pipe, after its segment.
+type endVisitor interface{ end(e *duplex.End) }
 
 // walk goes through an argument as its encoder does, before it is encoded and
 // after it was decoded. It finds what needs a descriptor, and what would not
@@ -146,6 +150,11 @@ func (w *walk) atSegment(v reflect.Value) error {
 	}
 	if err := w.visitor.segment(seg); err != nil {
 		return w.errorf("%w", err)
+	}
+	if e := duplex.EndOf(v.Interface()); e != nil {
+		if to, ok := w.visitor.(endVisitor); ok {
+			to.end(e)
+		}
 	}
 	return nil
 }
