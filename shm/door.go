@@ -33,10 +33,13 @@ var _ = object.SetDoor(object.Door{
 	},
 	Inherit:     inherit,
 	AwaitRepair: awaitRepair,
-	Depart:      depart,
-	Heap:        func(spec any) (any, error) { return newHeap(spec.(Spec)) },     //nolint:errcheck // the door's contract
-	HeapPeer:    func(seg any) (any, error) { return seg.(*Segment).heapPeer() }, //nolint:errcheck // the door's contract
-	HeapKill:    func(seg any) { seg.(*Segment).heapKill() },                     //nolint:errcheck // the door's contract
+	AwaitRepairIn: func(ctx context.Context, seg any, pid int) error {
+		return seg.(*Segment).u.Load().a.awaitRepair(ctx, pid) //nolint:errcheck // the door's contract
+	},
+	Depart:   depart,
+	Heap:     func(spec any) (any, error) { return newHeap(spec.(Spec)) },     //nolint:errcheck // the door's contract
+	HeapPeer: func(seg any) (any, error) { return seg.(*Segment).heapPeer() }, //nolint:errcheck // the door's contract
+	HeapKill: func(seg any) { seg.(*Segment).heapKill() },                     //nolint:errcheck // the door's contract
 })
 
 // newHeap makes a segment on the Go heap and its first participant.

@@ -37,6 +37,8 @@ type Door struct {
 	// AwaitRepair waits until no segment that this process has open has a
 	// participant with that process id that is alive or not yet repaired.
 	AwaitRepair func(ctx context.Context, pid int) error
+	// AwaitRepairIn is AwaitRepair for one segment.
+	AwaitRepairIn func(ctx context.Context, seg any, pid int) error
 	// Depart says that this process is about to end in good order, so that its
 	// end is no death where it holds nothing.
 	Depart func()

@@ -154,3 +154,13 @@ func socketKind(conn *net.UnixConn) (int, error) {
 	err = raw.Control(func(fd uintptr) { kind, inner = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE) })
 	return kind, errors.Join(err, inner)
 }
+
+// SocketPair returns two stream sockets that are connected to each other, for
+// SendFile and ReceiveFile between this process and a child that inherits one.
+func SocketPair() (a, b *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a pair of sockets: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "socket"), os.NewFile(uintptr(fds[1]), "socket"), nil
+}

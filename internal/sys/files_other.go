@@ -121,3 +121,6 @@ func Blank([]byte, int64) error { return errors.ErrUnsupported }
 
 // Rouse does nothing here.
 func Rouse() {}
+
+// SocketPair is not supported here.
+func SocketPair() (a, b *os.File, err error) { return nil, nil, errors.ErrUnsupported }

@@ -1,0 +1,196 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/process"
+)
+
+// mournLeast and mournMost bound the pause before a worker is started again
+// where one has ended before it was ready.
+const (
+	mournLeast = 5 * time.Millisecond
+	mournMost  = 250 * time.Millisecond
+)
+
+// watch waits for the end of child and has it buried: everything that the worker
+// sent comes before the message that says so.
+func (p *Pool) watch(m *member, child *process.Child) {
+	<-child.Done()
+	if object.Inside().AwaitRepairIn(p.ctx, p.seg, child.PID()) != nil {
+		return // the pool is closed
+	}
+	b := make([]byte, resultHeader)
+	r := result{worker: uint32(m.index), flags: flagEnd}
+	r.put(b)
+	p.live.Add(1)
+	p.ensureCollector()
+	if p.results.Put(p.ctx, b) != nil {
+		p.live.Add(-1)
+	}
+}
+
+// bury deals with what a worker that has ended had, and has it replaced.
+func (p *Pool) bury(m *member) {
+	p.mu.Lock()
+	child := m.child
+	if child == nil {
+		p.mu.Unlock()
+		return
+	}
+	var exit *process.ExitError
+	_ = errors.As(child.Wait(context.Background()), &exit) // nil if it was told to end
+	if !m.ready {
+		p.mourned++
+	}
+	pieces := p.settle(m, exit)
+	m.child, m.ready, m.retiring, m.tasks, m.pieces = nil, false, false, 0, nil
+	p.dispatch()
+	p.mu.Unlock()
+	p.deliver(pieces)
+	p.background.Go(func() { p.replace(m, exit) })
+	if p.live.Add(-1) == 0 {
+		p.mu.Lock()
+		p.checkDrained()
+		p.mu.Unlock()
+	}
+}
+
+// settle takes back what m had. Only the chunk that it was in has been begun:
+// some of its results may lie in the worker's area, and one element is lost.
+func (p *Pool) settle(m *member, exit *process.ExitError) []piece {
+	had := slices.Clone(m.assigned)
+	p.exhume(m)
+	base := m.index * wordsPerWorker
+	begun, far := p.progress.Load(base+wordChunk), progress(p.progress.Load(base+wordProgress))
+	p.progress.Store(base+wordChunk, 0)
+	p.progress.Store(base+wordProgress, 0)
+	m.stop.Store(0)
+	var pieces []piece
+	var back []*chunk
+	for _, c := range had {
+		m.release(c)
+		c.feed = nil
+		if c.id == begun {
+			pieces = append(pieces, p.autopsy(m, c, far, exit)...)
+		}
+		switch {
+		case c.ended:
+		case c.unwanted():
+			pieces = append(pieces, p.endChunk(c, p.rest(c), nil)...)
+		case c.payload == nil: // its message was spoilt
+			pieces = append(pieces, p.endChunk(c, p.rest(c), c.died(exit))...)
+		default:
+			back = append(back, c)
+		}
+	}
+	p.requeue(back)
+	return pieces
+}
+
+// exhume takes what is in the inbox of m, which is dead. It gets back, besides
+// what was not taken, what m had taken and not acknowledged.
+func (p *Pool) exhume(m *member) {
+	for _, c := range m.assigned {
+		c.feed.stop()
+	}
+	for {
+		b, err := m.inbox.TryGet()
+		if err != nil {
+			return
+		}
+		t, _, ok := parseTask(b)
+		if c := p.chunks[t.chunk]; ok && c != nil && c.worker == m && c.feed == nil {
+			c.payload = b
+		}
+	}
+}
+
+// autopsy deals with c, which m was in when it died.
+func (p *Pool) autopsy(m *member, c *chunk, far progress, exit *process.ExitError) []piece {
+	var pieces []piece
+	if n := far.done() - far.start(); n > 0 && far.done() <= c.count && far.size() <= m.area.Len()-resultHeader {
+		body := make([]byte, far.size())
+		m.area.CopyOut(resultHeader, body)
+		if e, ok := c.accept(result{first: uint32(far.start()), count: uint32(n)}, body); ok {
+			pieces = append(pieces, e)
+		}
+	}
+	if c.arrived == c.count {
+		p.forget(c)
+		return pieces
+	}
+	if c.arrived < far.done() || c.unwanted() {
+		return pieces // what it was in has ended, or nobody wants to know
+	}
+	if c.culprit != c.arrived {
+		c.culprit, c.attempts = c.arrived, 0
+	}
+	c.attempts++
+	if c.attempts <= p.opts.Retries {
+		return pieces
+	}
+	e := piece{c: c, first: c.arrived, n: 1, err: c.died(exit)}
+	c.arrived++
+	e.last = c.arrived == c.count
+	pieces = append(pieces, e)
+	switch {
+	case e.last:
+		p.forget(c)
+	case c.job.flags&flagStop != 0:
+		pieces = append(pieces, p.endChunk(c, p.rest(c), nil)...)
+	}
+	return pieces
+}
+
+func (c *chunk) died(exit *process.ExitError) error {
+	return &WorkerDiedError{Function: c.job.entry.name, Attempts: max(c.attempts, 1), Err: exit}
+}
+
+// replace starts a new process for m. If processes end again and again before
+// they are ready, it gives up, and all tasks fail.
+func (p *Pool) replace(m *member, exit *process.ExitError) {
+	var err error
+	if exit != nil {
+		err = exit
+	}
+	for {
+		p.mu.Lock()
+		n, over := p.mourned, p.closed || p.refusal != nil && !p.draining
+		p.mu.Unlock()
+		if over {
+			return
+		}
+		if err != nil && n > 5+p.opts.Workers {
+			p.failAll(startError(err))
+			return
+		}
+		if n > 0 && !p.pause(min(mournLeast<<min(n, 10), mournMost)) {
+			return
+		}
+		if err = p.start(m); err == nil || errors.Is(err, ErrClosed) {
+			return
+		}
+		p.mu.Lock()
+		p.mourned++
+		p.mu.Unlock()
+	}
+}
+
+// pause waits for d, or returns false when the pool is closed.
+func (p *Pool) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-p.drained:
+		return !p.isClosed()
+	case <-p.ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,193 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/shoal-ipc/shoal/process"
+	"github.com/shoal-ipc/shoal/queue"
+)
+
+// Results are taken by whoever waits for one, so that it need not be handed from
+// one goroutine to another; one at a time, which is the collector. If nobody
+// waits while results are to come, it is the pool's own goroutine.
+
+// tryCollect makes the caller the collector, if there is none. It must call
+// endCollect then.
+func (p *Pool) tryCollect() bool {
+	return !p.collecting.Load() && p.collecting.CompareAndSwap(false, true)
+}
+
+func (p *Pool) endCollect() {
+	p.collecting.Store(false)
+	p.ensureCollector()
+}
+
+// ensureCollector sees to it that results that are to come are taken. Whoever
+// makes live more than zero calls it, or collects.
+func (p *Pool) ensureCollector() {
+	if p.live.Load() > 0 && !p.collecting.Load() {
+		select {
+		case p.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// collect takes one result. Only the collector calls it. After an error other
+// than ctx's none will come any more.
+func (p *Pool) collect(ctx context.Context) error {
+	err := p.results.GetFunc(ctx, p.absorb)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, queue.ErrShutdown), errors.Is(err, fs.ErrClosed):
+		return ErrClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	p.failAll(err) // the memory is corrupt
+	return err
+}
+
+func (p *Pool) collectInBackground() {
+	for {
+		select {
+		case <-p.kick:
+		case <-p.ctx.Done():
+			return
+		}
+		if !p.tryCollect() {
+			continue // who collects kicks at its end
+		}
+		for p.live.Load() > 0 && p.collect(p.ctx) == nil {
+		}
+		p.collecting.Store(false)
+		if p.ctx.Err() == nil && !p.isClosed() {
+			p.ensureCollector()
+		}
+	}
+}
+
+func (p *Pool) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// await collects, or waits while somebody else does, until ready is readable or
+// ctx is done. collector is what it returned the last time, at first false: the
+// caller stays the collector as long as it calls await, and then must endCollect.
+func (p *Pool) await(ctx context.Context, ready <-chan struct{}, collector *bool) error {
+	for {
+		select {
+		case <-ready:
+			return nil
+		default:
+		}
+		if !*collector && p.tryCollect() {
+			*collector = true
+			continue // it may have come meanwhile
+		}
+		if *collector {
+			err := p.collect(ctx)
+			if err == nil {
+				continue
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			*collector = false
+			p.collecting.Store(false) // nothing will come, and who waits is told
+		}
+		select {
+		case <-ready:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take absorbs a message from the results.
+func (p *Pool) take(b []byte) {
+	r, body, ok := parseResult(b)
+	if !ok || int(r.worker) >= len(p.members) {
+		return
+	}
+	m := p.members[r.worker]
+	switch {
+	case r.flags&flagHello != 0:
+		p.mu.Lock()
+		m.ready, m.last = true, time.Now()
+		p.mourned = 0
+		p.dispatch()
+		p.mu.Unlock()
+	case r.flags&flagEnd != 0:
+		p.bury(m)
+	case r.flags&flagMore != 0:
+		m.pieces = append(m.pieces, body...)
+	default:
+		if m.pieces != nil {
+			body = append(m.pieces, body...)
+			m.pieces = nil
+		}
+		p.takeResult(m, r, body)
+	}
+}
+
+// takeResult absorbs results.
+func (p *Pool) takeResult(m *member, r result, body []byte) {
+	p.mu.Lock()
+	m.last = time.Now()
+	c := p.chunks[r.chunk]
+	if c == nil || c.worker != m || int64(r.first)+int64(r.count) > int64(c.count) {
+		p.mu.Unlock()
+		return // it ended otherwise meanwhile
+	}
+	if r.spent > 0 {
+		c.job.entry.observe(r.count, time.Duration(r.spent))
+	}
+	e, ok := c.accept(r, body)
+	if !ok {
+		p.mu.Unlock()
+		return
+	}
+	if e.last {
+		p.forget(c)
+		if n := p.opts.TasksPerWorker; n > 0 && m.tasks >= n && len(m.assigned) == 0 {
+			p.retire(m)
+		}
+		p.dispatch()
+	}
+	p.mu.Unlock()
+	if r.flags&flagFailed != 0 {
+		e.err = p.decodeError(body)
+	}
+	p.deliverOne(&e)
+}
+
+// accept notes that elements have ended, and returns what is new; false if
+// nothing is.
+func (c *chunk) accept(r result, body []byte) (piece, bool) {
+	skip := c.arrived - int(r.first)
+	n := int(r.count) - skip
+	if skip < 0 || n <= 0 {
+		return piece{}, false
+	}
+	e := piece{c: c, first: c.arrived, n: n, skip: skip, body: body, drop: r.flags&flagDropped != 0}
+	c.arrived += n
+	e.last = c.arrived == c.count
+	return e, true
+}
+
+// decodeError returns the error that a worker sent.
+func (p *Pool) decodeError(body []byte) error {
+	e := new(process.RemoteError)
+	if err := p.errs.Decode(append([]byte(nil), body...), e); err != nil {
+		return err
+	}
+	return e
+}

@@ -1,0 +1,262 @@
+package pool
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// How much work is sent to a worker before it has done what it has.
+const (
+	inboxCap  = 32
+	ahead     = 2                      // chunks, always
+	aheadTime = 200 * time.Microsecond // of short ones
+	unknown   = 100 * time.Microsecond // how long a task takes that was never seen
+	patience  = time.Millisecond       // after which a worker that is silent has a long task
+)
+
+// submit queues c, or fails.
+func (p *Pool) submit(c *chunk) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refusal != nil {
+		return p.refusal
+	}
+	if c.job.ended {
+		return c.job.ctx.Err()
+	}
+	p.last++
+	c.id = p.last
+	p.chunks[c.id] = c
+	p.live.Add(1)
+	p.pending = append(p.pending, c)
+	p.dispatch()
+	return nil
+}
+
+// unqueue takes c out of the pending chunks.
+func (p *Pool) unqueue(c *chunk) {
+	if len(p.pending) > 0 && p.pending[0] == c {
+		p.pending[0] = nil
+		p.pending = p.pending[1:]
+		return
+	}
+	if i := slices.Index(p.pending, c); i >= 0 {
+		p.pending = slices.Delete(p.pending, i, i+1)
+	}
+}
+
+// dispatch gives pending chunks to workers that have room. It is called with mu held.
+func (p *Pool) dispatch() {
+	for len(p.pending) > 0 && !p.closed {
+		c := p.pending[0]
+		m := p.choose(c)
+		if m == nil || !p.assign(m, c) {
+			return
+		}
+		p.unqueue(c)
+	}
+	if len(p.chunks) > 0 && !p.closed {
+		p.watchBalance()
+	}
+}
+
+// choose returns the worker that c should go to: one that has nothing to do, the
+// one that was busy last, for it is awake; else the one that has least. It
+// returns nil if c must wait.
+func (p *Pool) choose(c *chunk) *member {
+	var best *member
+	for _, m := range p.members {
+		if !m.ready || m.retiring || !p.mayTake(m, c) {
+			continue
+		}
+		if best == nil || m.before(best) {
+			best = m
+		}
+	}
+	return best
+}
+
+// before reports whether m should get a chunk before other does.
+func (m *member) before(other *member) bool {
+	if a, b := len(m.assigned), len(other.assigned); a != b {
+		return a < b
+	}
+	return len(m.assigned) == 0 && m.last.After(other.last)
+}
+
+// mayTake reports whether m has room for c.
+func (p *Pool) mayTake(m *member, c *chunk) bool {
+	if len(m.assigned) == 0 {
+		return p.mayBegin(m, c)
+	}
+	switch {
+	case len(c.payload) > p.longest, m.assigned[len(m.assigned)-1].feed != nil, !p.allowed(m, c):
+		return false
+	case len(m.assigned) < ahead:
+		return true
+	}
+	return len(m.assigned) < inboxCap && time.Duration(len(m.assigned))*c.length() < aheadTime
+}
+
+// mayBegin is mayTake for an m that has nothing to do. If it has done all that it
+// may do, it is replaced.
+func (p *Pool) mayBegin(m *member, c *chunk) bool {
+	if m.tasks == 0 || p.allowed(m, c) {
+		return true
+	}
+	p.retire(m)
+	return false
+}
+
+// allowed reports whether m may do c before it is replaced.
+func (p *Pool) allowed(m *member, c *chunk) bool {
+	return p.opts.TasksPerWorker == 0 || m.tasks+c.count-c.arrived <= p.opts.TasksPerWorker
+}
+
+// retire ends the process of m, which has nothing to do.
+func (p *Pool) retire(m *member) {
+	m.retiring = true
+	_ = m.child.Stop() // one that has ended needs no stop
+}
+
+// length is about how long c takes.
+func (c *chunk) length() time.Duration {
+	pace := time.Duration(c.job.entry.pace.Load())
+	if pace == 0 {
+		pace = unknown
+	}
+	return pace * time.Duration(c.count-c.arrived)
+}
+
+// assign gives c to m, and reports whether it could.
+func (p *Pool) assign(m *member, c *chunk) bool {
+	c.rewind()
+	if len(c.payload) > p.longest {
+		p.feed(m, c)
+	} else {
+		if m.inbox.TryPut(c.payload) != nil {
+			return false // what m has done last is not quite over, so something will come
+		}
+		putBuffer(c.payload)
+		c.payload = nil
+	}
+	c.worker = m
+	m.assigned = append(m.assigned, c)
+	m.tasks += c.count - c.arrived
+	return true
+}
+
+// feed puts a message that is too long for the inbox there in pieces, which waits
+// for the worker to take them.
+func (p *Pool) feed(m *member, c *chunk) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	f := &feed{cancel: cancel, over: make(chan struct{})}
+	c.feed = f
+	t, rest, _ := parseTask(c.payload)
+	head, piece := t, t
+	head.flags |= flagPieces
+	piece.flags |= flagPiece
+	most := p.longest - taskHeader
+	p.background.Go(func() {
+		defer close(f.over)
+		defer cancel()
+		buf := make([]byte, taskHeader, p.longest)
+		piece.put(buf)
+		for len(rest) > 0 {
+			n := min(len(rest), most)
+			if m.inbox.Put(ctx, append(buf, rest[:n]...)) != nil {
+				return
+			}
+			rest = rest[n:]
+		}
+		head.put(buf)
+		_ = m.inbox.Put(ctx, buf) // as above
+	})
+}
+
+// release takes c from m's chunks.
+func (m *member) release(c *chunk) {
+	if len(m.assigned) > 0 && m.assigned[0] == c {
+		m.assigned[0] = nil
+		m.assigned = m.assigned[1:]
+	} else if i := slices.Index(m.assigned, c); i >= 0 {
+		m.assigned = slices.Delete(m.assigned, i, i+1)
+	}
+	c.worker = nil
+}
+
+// recall takes back what m has not begun, in order. Those chunks are neither
+// pending nor a worker's then. It is called with mu held.
+func (p *Pool) recall(m *member) []*chunk {
+	var back []*chunk
+	if len(m.assigned) > 0 && m.assigned[len(m.assigned)-1].feed != nil {
+		return nil // a long message, which m has begun to take
+	}
+	for {
+		b, err := m.inbox.TryGet()
+		if err != nil {
+			return back
+		}
+		t, _, ok := parseTask(b)
+		c := p.chunks[t.chunk]
+		if !ok || c == nil || c.worker != m {
+			continue
+		}
+		m.release(c)
+		m.tasks -= c.count - c.arrived
+		c.payload = b
+		back = append(back, c)
+	}
+}
+
+// requeue makes chunks the first that are pending.
+func (p *Pool) requeue(chunks []*chunk) {
+	if len(chunks) > 0 {
+		p.pending = append(slices.Clone(chunks), p.pending...)
+	}
+}
+
+// watchBalance looks for a worker that has nothing to do while tasks wait behind
+// another one's: if that seems to take long, they change places.
+func (p *Pool) watchBalance() {
+	idle, victim := p.imbalance()
+	if idle == nil || victim == nil {
+		return
+	}
+	if wait := patience - time.Since(victim.last); wait > 0 {
+		p.balance.Reset(wait)
+		return
+	}
+	back := p.recall(victim)
+	if len(back) == 0 {
+		return
+	}
+	victim.last = time.Now() // not again at once
+	for i, c := range back {
+		m := p.choose(c)
+		if m == nil || !p.assign(m, c) {
+			p.requeue(back[i:])
+			return
+		}
+	}
+}
+
+// imbalance returns a worker that has nothing to do, and the one that has most.
+func (p *Pool) imbalance() (idle, victim *member) {
+	for _, m := range p.members {
+		switch n := len(m.assigned); {
+		case n == 0 && m.ready && !m.retiring:
+			idle = m
+		case n >= ahead && (victim == nil || n > len(victim.assigned)):
+			victim = m
+		}
+	}
+	return idle, victim
+}
+
+func (p *Pool) rebalance() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dispatch()
+}

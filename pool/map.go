@@ -1,0 +1,233 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/shoal-ipc/shoal/internal/codec"
+)
+
+// Map runs f on every element of in and returns the results in order. It sends
+// the elements in chunks, as workers have room for them.
+//
+// If tasks fail, it returns the error of the one with the lowest index, as Call
+// would, and the results that there are, with zeros between. Tasks that had not
+// begun then are dropped, those that had are waited for. When ctx is done it
+// returns ctx's error, and stops the tasks as Call does.
+func (f *Function[In, Out]) Map(ctx context.Context, p *Pool, in []In) ([]Out, error) {
+	return f.MapProgress(ctx, p, in, nil)
+}
+
+// MapProgress is Map that calls report, if it is not nil, as tasks end, with how
+// many have ended and how many there are; the last time with all of them, unless
+// there was an error. The calls come one at a time, in the calling goroutine.
+func (f *Function[In, Out]) MapProgress(ctx context.Context, p *Pool, in []In, report func(done, total int)) ([]Out, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	inCodec, outCodec, err := f.codecs()
+	if err != nil {
+		return nil, err
+	}
+	m := &mapping[In, Out]{
+		pool: p, in: in, load: newLoad(inCodec), codec: outCodec, report: report,
+		out: make([]Out, len(in)), changed: make(chan struct{}, 1), errIndex: -1,
+	}
+	m.job = &job{pool: p, entry: f.entry, ctx: ctx, flags: flagStop, size: sizeOf(outCodec), sink: m, limit: -1}
+	defer m.leave()
+	err = m.run(ctx)
+	return m.out, err
+}
+
+// mapping is a Map that runs. Its own fields belong to the goroutine that called Map.
+type mapping[In, Out any] struct {
+	pool      *Pool
+	job       *job
+	in        []In
+	load      *load[In]
+	codec     *codec.Codec[Out]
+	report    func(done, total int)
+	next      int // first element that was not submitted
+	told      int // to report
+	collector bool
+	changed   chan struct{} // something has ended
+
+	mu       sync.Mutex
+	out      []Out
+	done     int // elements that have ended
+	chunks   int // that have not ended
+	over     bool
+	errIndex int
+	err      error
+}
+
+func (m *mapping[In, Out]) run(ctx context.Context) error {
+	for {
+		if err := m.feed(); err != nil {
+			m.stop()
+			return err
+		}
+		done, chunks, failed := m.state()
+		if m.report != nil && done != m.told {
+			m.told = done
+			m.leave() // it may take long, or use the pool
+			m.report(done, len(m.in))
+		}
+		if chunks == 0 && (failed || m.next == len(m.in)) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.over = true
+			return m.err
+		}
+		if err := m.pool.await(ctx, m.changed, &m.collector); err != nil {
+			m.stop()
+			return err
+		}
+	}
+}
+
+// leave lets others take results.
+func (m *mapping[In, Out]) leave() {
+	if m.collector {
+		m.collector = false
+		m.pool.endCollect()
+	}
+}
+
+// stop gives up what is not done: nothing is written to out from here on.
+func (m *mapping[In, Out]) stop() {
+	m.mu.Lock()
+	m.over = true
+	m.mu.Unlock()
+	m.pool.stopJob(m.job)
+}
+
+func (m *mapping[In, Out]) state() (done, chunks int, failed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.done, m.chunks, m.errIndex >= 0
+}
+
+// feed submits as many chunks as the workers should have before them. An element
+// that cannot be encoded fails like a task.
+func (m *mapping[In, Out]) feed() error {
+	for {
+		_, chunks, failed := m.state()
+		if failed || m.next == len(m.in) || chunks >= m.pool.window(m.job.entry, m.size()) {
+			return nil
+		}
+		base, size := m.next, m.size()
+		var failure error
+		for m.load.count < size && len(m.load.buf) < m.pool.longest/2 && failure == nil {
+			if failure = m.load.add(m.in[base+m.load.count]); failure != nil {
+				m.fail(base+m.load.count, failure)
+			}
+		}
+		if m.load.count == 0 {
+			return nil
+		}
+		c := m.load.chunk(m.job, base)
+		m.load.reset()
+		m.next = base + c.count
+		m.mu.Lock()
+		m.chunks++
+		m.mu.Unlock()
+		if err := m.pool.submit(c); err != nil {
+			return err
+		}
+	}
+}
+
+// How large chunks are where Options.Chunk does not say: what is left is divided
+// so that the last chunks are small and the workers end at about the same time,
+// and none takes long.
+const (
+	firstChunk  = 64 // at most, before it is known how long a task takes
+	chunkShares = 3  // of what is left, per worker
+	chunkTime   = 2 * time.Millisecond
+)
+
+func (m *mapping[In, Out]) size() int {
+	left := len(m.in) - m.next
+	if n := m.pool.opts.Chunk; n > 0 {
+		return m.pool.clampChunk(min(n, left))
+	}
+	share := (left + chunkShares*m.pool.opts.Workers - 1) / (chunkShares * m.pool.opts.Workers)
+	if pace := m.job.entry.pace.Load(); pace > 0 {
+		share = min(share, int(int64(chunkTime)/pace)+1)
+	} else {
+		share = min((share+3)/4, firstChunk)
+	}
+	return m.pool.clampChunk(min(share, left))
+}
+
+// clampChunk bounds the number of elements in a chunk.
+func (p *Pool) clampChunk(n int) int {
+	n = min(max(n, 1), mostCount)
+	if most := p.opts.TasksPerWorker; most > 0 {
+		n = min(n, most)
+	}
+	return n
+}
+
+// window returns how many chunks of n tasks a call should have submitted.
+func (p *Pool) window(e *entry, n int) int {
+	each := ahead
+	if pace := e.pace.Load(); pace > 0 {
+		each = min(max(int(int64(aheadTime)/(pace*int64(max(n, 1)))), ahead), inboxCap)
+	}
+	return p.opts.Workers * each
+}
+
+func (m *mapping[In, Out]) results(first, n int, encoded elements) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.over {
+		return
+	}
+	for i := range n {
+		value, err := decodeOne(m.codec, &encoded)
+		if err != nil {
+			m.note(first+i, err)
+			continue
+		}
+		m.out[first+i] = value
+	}
+	m.done += n
+}
+
+// note keeps the error of the lowest index. It is called with mu held.
+func (m *mapping[In, Out]) note(i int, err error) {
+	if m.errIndex < 0 || i < m.errIndex {
+		m.errIndex, m.err = i, err
+	}
+}
+
+func (m *mapping[In, Out]) failed(first, n int, err error) {
+	m.mu.Lock()
+	m.note(first, err)
+	m.done += n
+	m.mu.Unlock()
+	m.pool.limitJob(m.job, first)
+}
+
+// fail is failed for an element that was not submitted.
+func (m *mapping[In, Out]) fail(i int, err error) {
+	m.mu.Lock()
+	m.note(i, err)
+	m.mu.Unlock()
+	m.pool.limitJob(m.job, i)
+}
+
+func (m *mapping[In, Out]) dropped(_, _ int) {}
+
+func (m *mapping[In, Out]) chunkOver() {
+	m.mu.Lock()
+	m.chunks--
+	m.mu.Unlock()
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
