@@ -33,7 +33,7 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 		return x, q.fail(err)
 	}
 	if msg.IsInline() && msg.Length == q.size {
-		x = *q.slots.At(msg.Index)
+		mem.Assign(&x, q.slots.At(msg.Index))
 		q.port.Finish(msg)
 		q.normalize(&x)
 	} else {
@@ -59,7 +59,7 @@ func (q *Queue[T]) TryGet() (T, error) {
 		return x, q.fail(err)
 	}
 	if msg.IsInline() && msg.Length == q.size {
-		x = *q.slots.At(msg.Index)
+		mem.Assign(&x, q.slots.At(msg.Index))
 		q.port.Finish(msg)
 		q.normalize(&x)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
+	"github.com/shoal-ipc/shoal/internal/mem"
 )
 
 // Put waits for room and puts x. It fails with ctx.Err() (always if ctx is done,
@@ -24,7 +25,7 @@ func (q *Queue[T]) Put(ctx context.Context, x T) error {
 	if err != nil {
 		return q.fail(err)
 	}
-	*q.slots.At(c.Index) = x
+	mem.Assign(q.slots.At(c.Index), &x)
 	q.port.Publish(c, q.size)
 	q.exit(m)
 	return nil
@@ -43,7 +44,7 @@ func (q *Queue[T]) TryPut(x T) error {
 	if err != nil {
 		return q.fail(err)
 	}
-	*q.slots.At(c.Index) = x
+	mem.Assign(q.slots.At(c.Index), &x)
 	q.port.Publish(c, q.size)
 	q.exit(m)
 	return nil

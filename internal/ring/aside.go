@@ -27,7 +27,7 @@ func (p *Port) claimSlow(w uint64, lent uint32) (Claim, error) {
 		p.vacate(l) // others were quicker
 		return Claim{}, ErrFull
 	}
-	p.slots.At(l.index).after.Store(w)
+	p.aside(l.index).after.Store(w)
 	return Claim{Index: l.index, word: l.word}, nil
 }
 
@@ -63,9 +63,8 @@ func (r *Ring) punch() { r.head.holes.Add(lateUnit) }
 // word is x: after those before the position in the slot's after, and in the
 // order of tickets.
 func (p *Port) publishAside(i uint32, x uint64) {
-	s := p.slots.At(i)
-	s.ticket.Store(uint32(p.head.late.Load() >> 32))
+	p.aside(i).ticket.Store(uint32(p.head.late.Load() >> 32))
 	p.sync.Release()
-	s.word.Store(word(lapOf(x), late, 0, 0)) // commit; pairs with: ring.slot.late (firstLate)
+	p.slots.At(i).word.Store(word(lapOf(x), late, 0, 0)) // commit; pairs with: ring.slot.late (firstLate)
 	p.bumpLate()
 }

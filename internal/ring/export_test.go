@@ -39,8 +39,11 @@ func (r *Ring) Dump() string {
 		if i >= r.n && stateOf(x) == free {
 			continue
 		}
-		text += fmt.Sprintf("slot %d: lap %#x %s tries %d owner %d length %d block %d after %#x\n", i, x>>lapShift, stateName(x),
-			triesOf(x), ownerOf(x), s.length, s.block, s.after.Load())
+		text += fmt.Sprintf("slot %d: lap %#x %s tries %d owner %d length %d block %d", i, x>>lapShift, stateName(x), triesOf(x), ownerOf(x), s.length, s.block)
+		if i >= r.n {
+			text += fmt.Sprintf(" after %#x", r.aside(i).after.Load())
+		}
+		text += "\n"
 	}
 	for b := range r.owners {
 		if x := r.owners[b].Load(); x != 0 {

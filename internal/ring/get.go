@@ -210,7 +210,7 @@ func (p *Port) Finish(m Message) {
 		return
 	}
 	p.sync.Release()
-	p.slots.At(m.Index).word.Store(nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
+	p.store(&p.slots.At(m.Index).word, nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
 	p.released()
 }
 

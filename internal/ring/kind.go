@@ -60,6 +60,7 @@ type Ring struct {
 	region mem.Region
 	head   *header
 	slots  mem.Strided[slotHead]
+	asides []aside // of the slots of loans
 	owners []satomic.Uint64
 	// payloads are what lies inline in each slot.
 	payloads mem.Rows
@@ -84,11 +85,17 @@ func Attach(r mem.Region, shape object.Shape) (*Ring, error) {
 	if ring.payloads, err = mem.NewRows(ring.region, g.payloadAt(0), g.stride, g.all(), int64(g.inline)); err != nil {
 		return nil, err
 	}
+	if ring.asides, err = mem.Slice[aside](ring.region, g.asidesAt, int64(g.loans)); err != nil {
+		return nil, err
+	}
 	if ring.owners, err = mem.Slice[satomic.Uint64](ring.region, g.ownersAt, int64(g.cells+g.granules)); err != nil {
 		return nil, err
 	}
 	return ring, nil
 }
+
+// aside returns what belongs to slot i of a loan.
+func (r *Ring) aside(i uint32) *aside { return &r.asides[i-r.n] }
 
 // next returns the position after pos.
 func (r *Ring) next(pos uint64) uint64 {

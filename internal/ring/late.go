@@ -60,28 +60,29 @@ func (r *Ring) hasLate(pos uint64) bool {
 // what lies in slots of loans, in order of tickets.
 func (r *Ring) firstLate(pos uint64) (slot uint32, found uint64, early bool) {
 	var best uint64
+	var bestAgain bool
 	for i := range r.all() {
-		s := r.slots.At(i)
-		x := s.word.Load() // pairs with: ring.slot.late (publishLate)
+		x := r.slots.At(i).word.Load() // pairs with: ring.slot.late (publishLate)
 		if stateOf(x) != late {
 			continue
 		}
-		again, rank := triesOf(x) > 0, lapOf(x)|uint64(i)
+		again, rank := triesOf(x) > 0 || i < r.n, lapOf(x)|uint64(i)
 		if !again {
-			if before(pos, s.after.Load()) {
+			a := r.aside(i)
+			if before(pos, a.after.Load()) {
 				early = true
 				continue
 			}
-			rank = uint64(s.ticket.Load()) << 32
+			rank = uint64(a.ticket.Load()) << 32
 		}
 		first := found == 0
-		if !first && again == (triesOf(found) > 0) {
+		if !first && again == bestAgain {
 			first = before(rank, best)
 		} else if !first {
 			first = again
 		}
 		if first {
-			slot, found, best = i, x, rank
+			slot, found, best, bestAgain = i, x, rank, again
 		}
 	}
 	return slot, found, early

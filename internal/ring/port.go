@@ -69,6 +69,9 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 		panic("ring: another package took the lendings' place")
 	}
 	p.lendings = lendings
+	if !use.ReadOnly && !fences() {
+		r.head.strict.Store(1)
+	}
 	// Not zero: hints are compared modulo 2^64.
 	p.writeHint.Store(r.head.writePos.Load())
 	p.readHint.Store(r.head.readPos.Load())
@@ -150,6 +153,7 @@ func (p *Port) queueUp(ctx context.Context, l *line, try func() error) error {
 			return err
 		}
 		value, ok := l.event.announce()
+		fence() // see publish.go
 		if err = try(); !vain(err) {
 			return err
 		}

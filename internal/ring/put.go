@@ -64,7 +64,7 @@ func (p *Port) publish(c Claim) {
 		return
 	}
 	p.sync.Release()
-	p.slots.At(c.Index).word.Store(word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (tryTake)
+	p.store(&p.slots.At(c.Index).word, word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (tryTake)
 	if p.head.notEmpty.waiting() {
 		p.head.notEmpty.signal(1)
 	}

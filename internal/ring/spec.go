@@ -98,6 +98,7 @@ type geometry struct {
 	cellSize int64
 
 	stride     int64 // of slots
+	asidesAt   int64
 	ownersAt   int64
 	cellsAt    int64
 	granulesAt int64
@@ -124,12 +125,21 @@ func newGeometry(shape object.Shape) (geometry, error) {
 		// What is rounded up must not make the largest message too large.
 		g.granules = max(g.granules, uint32((spec.MaxSize+spec.Granule-1)/spec.Granule))
 	}
-	g.stride = mem.Align(slotHeadSize+int64(g.inline), mem.CacheLine)
-	g.ownersAt = headerSize + g.stride*int64(g.all())
+	g.stride = mem.Align(slotHeadSize+int64(g.inline), slotAlign(spec.Mode))
+	g.asidesAt = headerSize + g.stride*int64(g.all())
+	g.ownersAt = g.asidesAt + asideSize*int64(g.loans)
 	g.cellsAt = mem.Align(g.ownersAt+8*int64(g.cells+g.granules), mem.CacheLine)
 	g.granulesAt = g.cellsAt + g.cellSize*int64(g.cells)
 	g.size = g.granulesAt + spec.Granule*int64(g.granules)
 	return g, nil
+}
+
+// slotAlign is what the distance of slots is a multiple of.
+func slotAlign(mode int64) int64 {
+	if mode == SPSC {
+		return 8
+	}
+	return mem.CacheLine
 }
 
 // all returns the number of all slots.

@@ -1,0 +1,41 @@
+#include "textflag.h"
+
+// func Store64(p *uint64, x uint64)
+TEXT ·Store64(SB), NOSPLIT, $0-16
+	MOVD p+0(FP), R0
+	MOVD x+8(FP), R1
+	STLR R1, (R0)
+	RET
+
+// func StoreAndClear(p *uint64, x uint64, a, b *uint32)
+TEXT ·StoreAndClear(SB), NOSPLIT, $0-32
+	MOVD p+0(FP), R0
+	MOVD x+8(FP), R1
+	MOVD a+16(FP), R2
+	MOVD b+24(FP), R3
+	STLR  R1, (R0)
+	STLRW ZR, (R2)
+	STLRW ZR, (R3)
+	RET
+
+// func Enter(owner *uintptr, a, b *uint32) uintptr
+TEXT ·Enter(SB), NOSPLIT, $0-32
+	MOVD owner+0(FP), R0
+	MOVD (R0), R1
+	CMP  g, R1
+	BNE  no
+	MOVD a+8(FP), R2
+	MOVD b+16(FP), R3
+	MOVD $1, R4
+	MOVW R4, (R2)
+	MOVW R4, (R3)
+	MOVD g, ret+24(FP)
+	RET
+no:
+	MOVD ZR, ret+24(FP)
+	RET
+
+// func Goroutine() uintptr
+TEXT ·Goroutine(SB), NOSPLIT, $0-8
+	MOVD g, ret+0(FP)
+	RET
