@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 
+	"github.com/shoal-ipc/shoal/internal/duplex"
 	"github.com/shoal-ipc/shoal/internal/remote"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -15,20 +16,20 @@ var _ = remote.SetDoor(remote.Door{
 	DescribePanic: func(value any) error { return panicked(value) },
 	Source:        sourceOf,
 	Walk: func(visit func(*shm.Segment) error) func(reflect.Value) error {
-		w := &walk{visitor: segmentsOnly{visit: visit}}
+		w := &walk{visitor: segmentsOnly(visit)}
 		return w.visit
 	},
 })
 
 // segmentsOnly is the visitor of what goes to a process that runs already:
 // segments can be passed to it, files cannot.
-type segmentsOnly struct {
-	visitor
-	visit func(*shm.Segment) error
-}
+type segmentsOnly func(*shm.Segment) error
 
 func (segmentsOnly) file(*os.File) (*os.File, error) {
 	return nil, fmt.Errorf("an *os.File travels only to a child that is started with it: %w", fs.ErrInvalid)
 }
 
-func (v segmentsOnly) segment(seg *shm.Segment) error { return v.visit(seg) }
+func (visit segmentsOnly) segment(seg *shm.Segment) error { return visit(seg) }
+
+// end has nothing to do: whoever decodes an end of a pipe takes it over.
+func (segmentsOnly) end(*duplex.End) {}
