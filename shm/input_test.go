@@ -16,6 +16,7 @@ import (
 	"github.com/shoal-ipc/shoal/shm"
 )
 
+// Conformance: TRK-06.
 func TestNames(t *testing.T) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}
@@ -60,6 +61,7 @@ func create(ctx context.Context, name string, opts *shm.Options) *shm.Segment {
 	return seg
 }
 
+// Conformance: SHM-03.
 func TestSpecs(t *testing.T) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}
@@ -380,6 +382,7 @@ func socketPair(t *testing.T) (a, b *net.UnixConn) {
 	return a, b
 }
 
+// Conformance: SHM-07, SHM-08.
 func TestText(t *testing.T) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}

@@ -113,6 +113,7 @@ var childFails = registerChild("fails", func(args []string) {
 
 // TestNothingLeaks: what fails, and what is closed, gives back its descriptors,
 // mappings and goroutines.
+// Conformance: TRK-05.
 func TestNothingLeaks(t *testing.T) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}

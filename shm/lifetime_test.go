@@ -140,6 +140,7 @@ func TestPruneLeavesWhatIsUsed(t *testing.T) {
 	}
 }
 
+// Conformance: RNM-03.
 func TestInit(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()

@@ -338,6 +338,7 @@ func sameAsNamed(seg *shm.Segment, path string) error {
 }
 
 // TestStormOnOneName: processes open, create and close one name, and are killed.
+// Conformance: RNM-06.
 func TestStormOnOneName(t *testing.T) {
 	opts := &shm.Options{Dir: t.TempDir()}
 	var wg sync.WaitGroup

@@ -24,15 +24,16 @@ func (s *Segment) openObject(ctx context.Context, req object.Request) (*object.U
 
 func (s *Segment) openOrCreateObject(ctx context.Context, req object.Request) (*object.Use, *object.Object, error) {
 	return s.obtain(ctx, req, openOp, func(a *attachment, ctx context.Context, req object.Request) (*object.Object, error) {
-		obj, err := a.openObject(ctx, req)
-		if !errors.Is(err, fs.ErrNotExist) {
-			return obj, err
+		for { // the lock is free in between: others make and remove the object meanwhile
+			obj, err := a.openObject(ctx, req)
+			if !errors.Is(err, fs.ErrNotExist) {
+				return obj, err
+			}
+			obj, err = a.create(ctx, req)
+			if !errors.Is(err, fs.ErrExist) {
+				return obj, err
+			}
 		}
-		obj, err = a.create(ctx, req)
-		if errors.Is(err, fs.ErrExist) { // made meanwhile: the lock was free in between
-			return a.openObject(ctx, req)
-		}
-		return obj, err
 	})
 }
 

@@ -31,6 +31,7 @@ func check(tb testing.TB, seg *shm.Segment) {
 	}
 }
 
+// Conformance: SHM-04, RNM-01.
 func TestCreateOpenClose(t *testing.T) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: t.TempDir()}

@@ -128,6 +128,7 @@ func TestDirectoryFull(t *testing.T) {
 	check(t, seg)
 }
 
+// Conformance: RCL-04.
 func TestParticipantsFull(t *testing.T) {
 	opts := &shm.Options{Dir: t.TempDir()}
 	seg, err := shm.Create(context.Background(), "s", shm.Spec{Participants: 2}, opts)

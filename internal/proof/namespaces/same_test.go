@@ -134,6 +134,7 @@ func start(t *testing.T, f *process.Function[args], a args, without string) *pro
 
 // TestSamePID has two participants with one process id. One dies holding things,
 // while nobody else is there: the other repairs that, and nothing of its own.
+// Conformance: ROM-07.
 func TestSamePID(t *testing.T) {
 	for _, disabled := range without {
 		t.Run("without "+disabled, func(t *testing.T) { samePID(t, disabled) })
