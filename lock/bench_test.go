@@ -2,6 +2,7 @@ package lock_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,6 +71,46 @@ func BenchmarkMutex(b *testing.B) {
 			w.CompareAndSwap(1, 0)
 		}
 	})
+}
+
+// BenchmarkTable uses numbers, and mutexes that were allocated.
+func BenchmarkTable(b *testing.B) {
+	for _, n := range []int{16, 2048} {
+		table := createTable(b, shmtest.Segment(b, shm.Spec{}), lock.TableSpec{Len: n})
+		b.Run(fmt.Sprintf("op=lock/len=%d", n), func(b *testing.B) {
+			m := table.At(alloc(b, table))
+			ctx := context.Background()
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = m.Lock(ctx)
+				_ = m.Unlock()
+			}
+		})
+		b.Run(fmt.Sprintf("op=alloc/len=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				i, _ := table.Alloc()
+				_ = table.Free(i)
+			}
+		})
+		for range n - 2 { // all but the one locked above and one more
+			alloc(b, table)
+		}
+		b.Run(fmt.Sprintf("op=alloc,nearly-full/len=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				i, _ := table.Alloc()
+				_ = table.Free(i)
+			}
+		})
+		alloc(b, table)
+		b.Run(fmt.Sprintf("op=alloc,full/len=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = table.Alloc()
+			}
+		})
+	}
 }
 
 // BenchmarkMutexContended has goroutines of one process want the mutex at once.

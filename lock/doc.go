@@ -29,7 +29,7 @@
 // # The others
 //
 // An RWMutex admits many readers or one writer; only the death of a writer
-// matters. A Cond waits for a condition on what a Mutex protects, an Event for a
+// matters. A Table is many mutexes that are allocated and freed by number. A Cond waits for a condition on what a Mutex protects, an Event for a
 // flag, a Barrier for a number of parties. Of those that wait, nobody misses what
 // it waits for because another one has died: a wake-up that the dead one had got
 // goes to one that lives.

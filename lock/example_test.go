@@ -2,7 +2,9 @@ package lock_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 
 	"github.com/shoal-ipc/shoal/lock"
@@ -140,4 +142,36 @@ func ExampleRWMutex() {
 		log.Fatal(err)
 	}
 	// Output: others may read too, and nobody writes
+}
+
+func ExampleTable() {
+	ctx := context.Background()
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Close()
+	table, err := lock.OpenOrCreateTable(ctx, seg, "containers", lock.TableSpec{Len: 2048})
+	if err != nil {
+		log.Fatal(err)
+	}
+	number, err := table.Alloc() // to be kept with what it protects, in a database say
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := table.At(number)
+	err = m.Do(ctx, func() error {
+		fmt.Println("container 0 is ours, number", number)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := table.Free(number); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("freed:", errors.Is(m.Lock(ctx), fs.ErrNotExist))
+	// Output:
+	// container 0 is ours, number 0
+	// freed: true
 }

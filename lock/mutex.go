@@ -46,6 +46,9 @@ type Mutex struct {
 
 	base
 	core *robust.Mutex
+	// Of a mutex of a table: which one.
+	number    int
+	allotment robust.Allotment
 }
 
 var _ = handle.SetMutex(func(h handle.Handle, m *robust.Mutex) any { return &Mutex{base: h, core: m} })
@@ -84,7 +87,7 @@ func openMutex(ctx context.Context, seg *shm.Segment, name string, spec Spec, ho
 	return attach(h)
 }
 
-// attach returns a handle on the mutex that is h's object, or that lies in it.
+// attach returns a handle on the mutex that is h's object, or its only one.
 func attach(h handle.Handle) (*Mutex, error) {
 	obj := handle.ObjectOf(&h)
 	core, err := obj.Kind.Attach(obj.Region, obj.Shape)

@@ -20,6 +20,7 @@ import (
 	"github.com/shoal-ipc/shoal/shm/shmtest"
 )
 
+// Conformance: RNM-01.
 func TestVerbs(t *testing.T) {
 	segments(t, func(t *testing.T, seg *shm.Segment) {
 		ctx := t.Context()
@@ -56,6 +57,7 @@ func TestVerbs(t *testing.T) {
 	})
 }
 
+// Conformance: LCK-01, LCK-02, LCK-09.
 func TestLockAndUnlock(t *testing.T) {
 	segments(t, func(t *testing.T, seg *shm.Segment) {
 		a := create(t, seg, lock.Spec{})
@@ -86,6 +88,7 @@ func TestLockAndUnlock(t *testing.T) {
 	})
 }
 
+// Conformance: LCK-03.
 func TestDo(t *testing.T) {
 	m := create(t, heap(t), lock.Spec{})
 	failure := errors.New("failure")
@@ -145,6 +148,7 @@ func TestZeroAndClosed(t *testing.T) {
 }
 
 // TestCloseWhileHeld is the death of the owner for the others.
+// Conformance: LCK-12.
 func TestCloseWhileHeld(t *testing.T) {
 	seg := heap(t)
 	a, other := create(t, seg, lock.Spec{}), peer(t, seg)
@@ -213,6 +217,7 @@ func TestRepairOncePerDeath(t *testing.T) {
 	}
 }
 
+// Conformance: ROM-02.
 func TestFailingRepair(t *testing.T) {
 	seg := heap(t)
 	m := create(t, seg, lock.Spec{})

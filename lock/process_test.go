@@ -103,6 +103,7 @@ func line(t *testing.T, r *bufio.Reader) string {
 }
 
 // TestOwnerIsKilled kills a child that holds three mutexes.
+// Conformance: LCK-06, LCK-11, ROM-03, ROM-06.
 func TestOwnerIsKilled(t *testing.T) {
 	ctx := t.Context()
 	seg, second := shmtest.Segment(t, shm.Spec{}), shmtest.Segment(t, shm.Spec{})
@@ -143,6 +144,7 @@ func TestOwnerIsKilled(t *testing.T) {
 }
 
 // TestWaitersOfAllProcesses has several processes wait for one.
+// Conformance: LCK-04.
 func TestWaitersOfAllProcesses(t *testing.T) {
 	seg := shmtest.Segment(t, shm.Spec{})
 	m := create(t, seg, lock.Spec{})
@@ -187,6 +189,7 @@ var adds = process.Func("lock-adds", func(ctx context.Context, a sumArgs) error 
 })
 
 // TestSumOverProcesses counts in shared memory without atomics.
+// Conformance: RTF-04.
 func TestSumOverProcesses(t *testing.T) {
 	const n, rounds = 4, 20000
 	seg := shmtest.Segment(t, shm.Spec{})
@@ -206,6 +209,7 @@ func TestSumOverProcesses(t *testing.T) {
 }
 
 // TestChainOfDeaths has each of several children take over from a killed one.
+// Conformance: ROM-04.
 func TestChainOfDeaths(t *testing.T) {
 	m := create(t, shmtest.Segment(t, shm.Spec{}), lock.Spec{OnDeath: lock.Release})
 	for range 3 {
@@ -296,6 +300,7 @@ func TestKillsAnywhere(t *testing.T) {
 }
 
 // TestDeathIsReportedOnce has children race for the repair.
+// Conformance: ROM-09.
 func TestDeathIsReportedOnce(t *testing.T) {
 	m := create(t, shmtest.Segment(t, shm.Spec{}), lock.Spec{})
 	a := args{Mutexes: []*lock.Mutex{m}, Rounds: 50}
@@ -323,6 +328,7 @@ func TestDeathIsReportedOnce(t *testing.T) {
 }
 
 // TestManyShortLived has many processes come, lock and go.
+// Conformance: LCK-10.
 func TestManyShortLived(t *testing.T) {
 	n := 30
 	if testing.Short() || race.Enabled { // which makes every process sleep for a second at its end

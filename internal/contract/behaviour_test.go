@@ -273,6 +273,7 @@ func TestImpossibleSpecs(t *testing.T) {
 		"atomicarray": specs(array.CreateAtomic[int64], array.Spec{}, array.Spec{Len: -1}, array.Spec{Len: 1, OnDeath: 3}),
 		"mutex":       specs(lock.CreateMutex, lock.Spec{OnDeath: 3}),
 		"rwmutex":     specs(lock.CreateRWMutex, lock.Spec{OnDeath: 3}),
+		"table":       specs(lock.CreateTable, lock.TableSpec{}, lock.TableSpec{Len: -1}, lock.TableSpec{Len: 1, OnDeath: 3}, lock.TableSpec{Len: 1<<20 + 1}),
 		"barrier":     specs(lock.CreateBarrier, lock.BarrierSpec{}, lock.BarrierSpec{Parties: -1}, lock.BarrierSpec{Parties: 1 << 15}),
 		"semaphore": specs(semaphore.Create, semaphore.Spec{}, semaphore.Spec{Permits: -1}, semaphore.Spec{Permits: 1, Kind: 3},
 			semaphore.Spec{Permits: -1, Kind: semaphore.Signal}),

@@ -199,6 +199,7 @@ type (
 	evt = *lock.Event
 	bar = *lock.Barrier
 	cnd = *lock.Cond
+	tab = *lock.Table
 	rwm = *lock.RWMutex
 )
 
@@ -226,6 +227,20 @@ var (
 	_ func(rwm) error                                  = rwm.RUnlock
 	_ func(rwm, ctxt, func() error) error              = rwm.RDo
 	_ func(rwm, ctxt, func() error) error              = rwm.Recover
+
+	_ = lock.TableSpec{Len: int(0), OnDeath: lock.Poison}
+	_ = lock.ErrTableFull
+
+	_ withSpec[lock.TableSpec]                              = tab(nil)
+	_ func(ctxt, segm, string, lock.TableSpec) (tab, error) = lock.CreateTable
+	_ func(ctxt, segm, string) (tab, error)                 = lock.OpenTable
+	_ func(ctxt, segm, string, lock.TableSpec) (tab, error) = lock.OpenOrCreateTable
+	_ func(tab) int                                         = tab.Len
+	_ func(tab) (int, error)                                = tab.Alloc
+	_ func(tab, int) error                                  = tab.AllocAt
+	_ func(tab, int) error                                  = tab.Free
+	_ func(tab, int) mut                                    = tab.At
+	_ func(tab) iter.Seq2[int, mut]                         = tab.All
 
 	_ handle                               = cnd(nil)
 	_ func(ctxt, mut, string) (cnd, error) = lock.CreateCond

@@ -71,8 +71,12 @@ func TestAnotherSpec(t *testing.T) {
 		"atomicarray": {"Len": with(array.OpenOrCreateAtomic[int64], array.Spec{Len: 4})},
 		"mutex":       {"OnDeath": with(lock.OpenOrCreateMutex, lock.Spec{OnDeath: lock.Poison})},
 		"rwmutex":     {"OnDeath": with(lock.OpenOrCreateRWMutex, lock.Spec{OnDeath: lock.Poison})},
-		"barrier":     {"Parties": with(lock.OpenOrCreateBarrier, lock.BarrierSpec{Parties: 2})},
-		"semaphore":   {"Kind": with(semaphore.OpenOrCreate, semaphore.Spec{Kind: semaphore.Bounded})},
+		"table": {
+			"Len":     with(lock.OpenOrCreateTable, lock.TableSpec{Len: 4}),
+			"OnDeath": with(lock.OpenOrCreateTable, lock.TableSpec{OnDeath: lock.Poison}),
+		},
+		"barrier":   {"Parties": with(lock.OpenOrCreateBarrier, lock.BarrierSpec{Parties: 2})},
+		"semaphore": {"Kind": with(semaphore.OpenOrCreate, semaphore.Spec{Kind: semaphore.Bounded})},
 		"queue": {
 			"Cap":      with(queue.OpenOrCreate[int64], queue.Spec{Cap: 4}),
 			"Mode":     with(queue.OpenOrCreate[int64], queue.Spec{Mode: queue.SPSC}),

@@ -133,6 +133,7 @@ type (
 	bins = array.Atomic[int64]
 	mu   = lock.Mutex
 	rwmu = lock.RWMutex
+	tabl = lock.Table
 	flag = lock.Event
 	gate = lock.Barrier
 	sema = semaphore.Semaphore
@@ -251,6 +252,23 @@ func locks() []thing {
 			trying("TryRLock", on(func(_ ctxt, m *rwmu) error { return m.TryRLock() })),
 			trying("Unlock", on(func(_ ctxt, m *rwmu) error { return m.Unlock() })),
 			trying("RUnlock", on(func(_ ctxt, m *rwmu) error { return m.RUnlock() })),
+		},
+	}, {
+		kind: "table", zero: func() handle { return new(tabl) },
+		create: with(lock.CreateTable, lock.TableSpec{Len: 3, OnDeath: lock.Release}), open: as(lock.OpenTable),
+		orCreate: with(lock.OpenOrCreateTable, lock.TableSpec{}),
+		spec:     func(h handle) any { return of[*tabl](h).Spec() },
+		calls: []call{
+			trying("Alloc", on(func(_ ctxt, t *tabl) error { return drop(t.Alloc()) })),
+			trying("AllocAt", on(func(_ ctxt, t *tabl) error { return t.AllocAt(1) })),
+			trying("Free", on(func(_ ctxt, t *tabl) error { return t.Free(0) })),
+			loading("At", do(func(t *tabl) { t.At(0) })),
+			loading("All", do(func(t *tabl) {
+				for range t.All() {
+					break
+				}
+			})),
+			asking("Len", get((*tabl).Len)),
 		},
 	}, {
 		kind: "event", zero: func() handle { return new(flag) },

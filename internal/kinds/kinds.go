@@ -13,20 +13,22 @@ import (
 	"github.com/shoal-ipc/shoal/internal/ring"
 	"github.com/shoal-ipc/shoal/internal/robust"
 	"github.com/shoal-ipc/shoal/internal/rw"
+	"github.com/shoal-ipc/shoal/internal/table"
 	"github.com/shoal-ipc/shoal/internal/vector"
 )
 
-// table has the kinds at their numbers, which are part of the layout and never
+// all has the kinds at their numbers, which are part of the layout and never
 // used again for another kind.
 //
 //nolint:gochecknoglobals // a constant table
-var table = [...]*object.Kind{
+var all = [...]*object.Kind{
 	1:  cell.Kind(),
 	2:  cell.AtomicKind(),
 	3:  vector.Kind(),
 	4:  vector.AtomicKind(),
 	5:  robust.Kind(),
 	6:  rw.Kind(),
+	7:  table.Kind(),
 	8:  condition.Kind(),
 	9:  event.Kind(),
 	10: barrier.Kind(),
@@ -37,8 +39,8 @@ var table = [...]*object.Kind{
 
 // ByID returns the kind with that number, or nil.
 func ByID(id uint32) *object.Kind {
-	if id >= uint32(len(table)) {
+	if id >= uint32(len(all)) {
 		return nil
 	}
-	return table[id]
+	return all[id]
 }

@@ -8,7 +8,7 @@
 //
 //	bits   0..11  owner      slot of the participant that holds it, 0: nobody
 //	bits  12..13  zero, or what marks.go says
-//	bits  14..28  zero
+//	bits  14..28  zero, or what allot.go says
 //	bit       29  poisoned   an owner died inside; Lock fails until a repair succeeded
 //	bit       30  starving   somebody has waited long: newcomers keep away for a while
 //	bit       31  sleepers   somebody may sleep on w: who unlocks wakes one

@@ -5,7 +5,7 @@ package robust
 // lock back. The caller has pinned the mapping since before it locked.
 func (m *Mutex) Drop() {
 	m.sync.Release()
-	if !m.words.w.CompareAndSwap(m.slot, 0) { // commit; pairs with: robust.free (Lock)
+	if !m.words.w.CompareAndSwap(m.rest|m.slot, m.rest) { // commit; pairs with: robust.free (Lock)
 		_ = m.unlockSlow() // not held: somebody scribbled over the word
 	}
 }

@@ -11,7 +11,10 @@ func (m *Mutex) Holding() error {
 	}
 	x := m.words.w.Load()
 	object.Unpin(mapping)
-	if x&ownerMask != m.slot || x&poisoned != 0 {
+	switch {
+	case m.gone(x):
+		return errGone
+	case x&ownerMask != m.slot || x&poisoned != 0:
 		return ErrNotOwner
 	}
 	return nil

@@ -19,14 +19,18 @@ const WordsSize = 64
 //	4      4    slept   1 once anybody was about to sleep on w; never cleared
 //	8      8    culprit low 32 bits slot, high 32 generation of who died holding w; 0 while not poisoned
 //	16     4    deaths  how often an owner has died holding w, modulo 2^32; at least, for a repairer that dies counts twice
-//	20     44   -       zero
+//	20     4    -       zero
+//	24     8    rounds  how often the turns in w, see allot.go, have come half way round; 0 in a mutex that is never given back
+//	32     32   -       zero
 type Words struct {
 	_       structs.HostLayout
 	w       satomic.Uint32
 	slept   satomic.Uint32
 	culprit satomic.Uint64
 	deaths  satomic.Uint32
-	_       [44]byte
+	_       [4]byte
+	rounds  satomic.Uint64
+	_       [32]byte
 }
 
 var (
@@ -34,6 +38,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(Words{}.w)-0]
 	_ = [1]struct{}{}[unsafe.Offsetof(Words{}.slept)-4]
 	_ = [1]struct{}{}[unsafe.Offsetof(Words{}.culprit)-8]
+	_ = [1]struct{}{}[unsafe.Offsetof(Words{}.rounds)-offsetRounds]
 )
 
 // Bits of Words.w.
@@ -45,8 +50,11 @@ const (
 	reserved  = ^uint32(ownerMask | poisoned | starving | sleepers)
 )
 
-// offsetCulprit is where Words.culprit lies in Words, for error messages.
-const offsetCulprit = 8
+// Where fields lie in Words, for error messages.
+const (
+	offsetCulprit = 8
+	offsetRounds  = 24
+)
 
 // packCulprit returns the value of Words.culprit for a participant.
 func packCulprit(slot, generation uint32) uint64 { return uint64(generation)<<32 | uint64(slot) }

@@ -61,6 +61,10 @@ type Mutex struct {
 	point  *wait.Point
 	object *object.Object
 	marks  uint32 // bits of the word that are somebody else's, see marks.go
+	// For a mutex that is given back, see allot.go: which allotment it is of.
+	allotted bool
+	rest     uint32 // the word while nobody holds the mutex or wants it; else 0
+	rounds   uint64
 	// shy is when TryLock first saw a free mutex that it stood back from, in
 	// nanoseconds of the wall clock; 0 if it does not stand back.
 	shy atomic.Int64
@@ -90,7 +94,9 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	err := ctx.Err()
 	switch {
 	case err != nil:
-	case m.words.w.CompareAndSwap(0, m.slot): // pairs with: robust.free (Unlock)
+	case m.outlived():
+		err = errGone
+	case m.words.w.CompareAndSwap(m.rest, m.rest|m.slot): // pairs with: robust.free (Unlock)
 		err = m.confirm()
 	default:
 		err = m.lockSlow(ctx, nil)
@@ -110,7 +116,10 @@ func (m *Mutex) TryLock() error {
 		return m.unusable()
 	}
 	var err error
-	if !m.words.w.CompareAndSwap(0, m.slot) {
+	switch {
+	case m.outlived():
+		err = errGone
+	case !m.words.w.CompareAndSwap(m.rest, m.rest|m.slot):
 		err = m.tryLockSlow()
 	}
 	if err == nil {
@@ -135,7 +144,10 @@ func (m *Mutex) Unlock() error {
 	}
 	m.sync.Release()
 	var err error
-	if !m.words.w.CompareAndSwap(m.slot, 0) { // commit; pairs with: robust.free (Lock)
+	switch {
+	case m.outlived():
+		err = errGone
+	case !m.words.w.CompareAndSwap(m.rest|m.slot, m.rest): // commit; pairs with: robust.free (Lock)
 		err = m.unlockSlow()
 	}
 	object.Unpin(mapping)
@@ -160,27 +172,39 @@ func (m *Mutex) take(x, next uint32) (bool, error) {
 
 // confirm ends the taking of the mutex.
 func (m *Mutex) confirm() error {
-	if m.use.Closed() {
-		return m.undo()
+	switch {
+	case m.use.Closed():
+		return m.undo(fs.ErrClosed)
+	case m.outlived():
+		return m.undo(errGone)
 	}
 	return nil
 }
 
-// undo gives the mutex back that was taken while the segment was closed: Close
-// may have looked at the mutex before.
-func (m *Mutex) undo() error {
-	_ = m.unlockSlow() // Close may have given it back already
-	return fs.ErrClosed
+// undo gives the mutex back that was taken while the segment was closed, since
+// Close may have looked at the mutex before, or that is another one by now; why is
+// what it returns.
+func (m *Mutex) undo(why error) error {
+	_ = m.free() // Close may have given it back already
+	return why
 }
 
 // unlockSlow frees the mutex when others wait for it, or reports that it is not held.
 func (m *Mutex) unlockSlow() error {
+	if m.gone(m.words.w.Load()) {
+		return errGone
+	}
+	return m.free()
+}
+
+// free frees the mutex, or reports that it is not held.
+func (m *Mutex) free() error {
 	for {
 		x := m.words.w.Load()
-		if x&ownerMask != m.slot || x&poisoned != 0 {
+		if x&(ownerMask|poisoned) != m.slot || x&m.marks&turns != m.rest {
 			return ErrNotOwner
 		}
-		if m.words.w.CompareAndSwap(x, x&starving) { // commit; pairs with: robust.free (Lock)
+		if m.words.w.CompareAndSwap(x, m.rest|x&starving) { // commit; pairs with: robust.free (Lock)
 			if x&sleepers != 0 {
 				m.point.Wake(1)
 			}
@@ -197,6 +221,8 @@ func (m *Mutex) tryLockSlow() error {
 			return err
 		}
 		switch {
+		case m.gone(x):
+			return errGone
 		case x&poisoned != 0:
 			return m.refused()
 		case x&ownerMask != 0:
@@ -204,7 +230,7 @@ func (m *Mutex) tryLockSlow() error {
 		case x&starving != 0 && m.standBack():
 			return ErrLocked
 		}
-		if m.words.w.CompareAndSwap(x, x&sleepers|m.slot) {
+		if m.words.w.CompareAndSwap(x, m.rest|x&sleepers|m.slot) {
 			return nil
 		}
 	}

@@ -75,6 +75,8 @@ func (m *Mutex) TryLockRepaired(fn func() error) error {
 		}
 		x := m.words.w.Load()
 		switch {
+		case m.gone(x):
+			return errGone
 		case x&poisoned == 0:
 			continue
 		case x&ownerMask != 0:
@@ -102,6 +104,8 @@ func (m *Mutex) takePoisoned(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		switch {
+		case m.gone(x):
+			return false, errGone
 		case x&poisoned == 0:
 			return false, nil
 		case x&ownerMask != 0:
@@ -123,7 +127,7 @@ func (m *Mutex) awaitRepair(ctx context.Context) error {
 	slept := false
 	for {
 		x := m.words.w.Load()
-		if x&poisoned == 0 || x&ownerMask == 0 {
+		if m.gone(x) || x&poisoned == 0 || x&ownerMask == 0 {
 			if slept {
 				m.point.Wake(1) // it may have been meant for somebody else
 			}
@@ -208,7 +212,7 @@ func (m *Mutex) repair(ctx context.Context, fn func() error, after uint32) error
 func (m *Mutex) takeBlame() bool {
 	for {
 		culprit := m.words.culprit.Load()
-		if x := m.words.w.Load(); x&ownerMask != m.slot || x&poisoned == 0 {
+		if x := m.words.w.Load(); x&ownerMask != m.slot || x&poisoned == 0 || m.gone(x) {
 			return false
 		}
 		if m.words.culprit.CompareAndSwap(culprit, m.self()) {
@@ -223,10 +227,10 @@ func (m *Mutex) takeBlame() bool {
 func (m *Mutex) endRepair(next uint32) bool {
 	for {
 		x := m.words.w.Load()
-		if x&ownerMask != m.slot || x&poisoned == 0 {
+		if x&ownerMask != m.slot || x&poisoned == 0 || m.gone(x) {
 			return false
 		}
-		if m.words.w.CompareAndSwap(x, next) { // commit; pairs with: robust.free (Lock)
+		if m.words.w.CompareAndSwap(x, m.rest|next) { // commit; pairs with: robust.free (Lock)
 			if x&sleepers != 0 {
 				m.point.Wake(wait.All)
 			}
@@ -280,6 +284,9 @@ func (m *Mutex) Holder() (slot, generation uint32, dead bool) {
 	defer runtime.KeepAlive(m)
 	defer object.Unpin(mapping)
 	x := m.words.w.Load()
+	if m.gone(x) {
+		return 0, 0, false
+	}
 	if x&ownerMask != 0 || x&poisoned == 0 {
 		return x & ownerMask, m.use.Peers.Generation(x & ownerMask), false
 	}

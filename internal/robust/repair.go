@@ -7,15 +7,18 @@ import (
 
 // Repair gives back what the dead participant d has of the mutex w, and wakes
 // everybody: see object.Core. Only one process repairs at a time.
-func Repair(w *Words, p Policy, d object.Dead) {
+func Repair(w *Words, p Policy, d object.Dead) { repairBut(0, w, p, d) }
+
+// repairBut is Repair, except that these bits of the word stay as they are.
+func repairBut(keep uint32, w *Words, p Policy, d object.Dead) {
 	for {
 		x := w.w.Load()
 		next := x &^ starving
 		if x&ownerMask == d.Slot && d.Slot != 0 {
 			w.deaths.Add(1)
-			next = 0
+			next = x & keep
 			if p == Poison {
-				next = poisoned
+				next |= poisoned
 				if x&poisoned == 0 || w.culprit.Load() == 0 {
 					w.culprit.Store(packCulprit(d.Slot, d.Generation))
 				} // else it died before its repair began: the older culprit is the one to wait for
@@ -30,16 +33,18 @@ func Repair(w *Words, p Policy, d object.Dead) {
 
 // Leave gives back what the participant slot, a live process that closes its
 // segment, has of the mutex w. Its own goroutines may be at work on w.
-func Leave(w *Words, p Policy, slot, generation uint32) {
+func Leave(w *Words, p Policy, slot, generation uint32) { leaveBut(0, w, p, slot, generation) }
+
+func leaveBut(keep uint32, w *Words, p Policy, slot, generation uint32) {
 	for slot != 0 {
 		x := w.w.Load()
 		if x&ownerMask != slot {
 			break
 		}
 		w.deaths.Add(1)
-		next := uint32(0)
+		next := x & keep
 		if p == Poison {
-			next = poisoned
+			next |= poisoned
 			if x&poisoned == 0 {
 				// A goroutine may unlock until the mutex is poisoned, so only then
 				// is there a culprit. In a repair there is one, unless it succeeded.

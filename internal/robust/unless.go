@@ -24,7 +24,7 @@ func (m *Mutex) LockUnless(ctx context.Context, enough func() bool) error {
 	err := ctx.Err()
 	switch {
 	case err != nil:
-	case m.words.w.CompareAndSwap(0, m.slot): // pairs with: robust.free (Unlock)
+	case m.words.w.CompareAndSwap(m.rest, m.rest|m.slot): // pairs with: robust.free (Unlock)
 		err = m.confirm()
 	default:
 		err = m.lockSlow(ctx, enough)

@@ -15,15 +15,19 @@ func (m *Mutex) lockSlow(ctx context.Context, enough func() bool) error {
 	var outcome error
 	if m.point.Spin(func() bool {
 		x := m.words.w.Load()
+		if x != m.rest && m.gone(x) {
+			outcome = errGone
+			return true
+		}
 		if x&poisoned != 0 {
 			outcome = m.refused()
 			return true
 		}
-		if x != 0 {
+		if x != m.rest {
 			return false
 		}
 		var taken bool
-		taken, outcome = m.take(0, m.slot)
+		taken, outcome = m.take(x, m.rest|m.slot)
 		return taken || outcome != nil
 	}) {
 		if outcome != nil {
@@ -46,6 +50,10 @@ func (m *Mutex) queue(ctx context.Context, arrival time.Time, enough func() bool
 		x := m.words.w.Load()
 		if err := m.check(x); err != nil {
 			return err
+		}
+		if m.gone(x) {
+			m.point.Wake(1) // who gave it back may have died before he woke all, and the next ones sleep here too
+			return errGone
 		}
 		if x&poisoned != 0 {
 			return m.refused() // who poisons wakes all: no wake-up to pass on
@@ -91,7 +99,7 @@ func (m *Mutex) queue(ctx context.Context, arrival time.Time, enough func() bool
 // slept keeps the mark of the sleepers, since a wake-up went to him alone; who
 // starved has no need of the others' courtesy any more.
 func (m *Mutex) taken(x uint32, slept, starves bool) uint32 { //nolint:revive // two facts about the waiter, not two behaviours
-	nx := m.slot | x&(sleepers|starving)
+	nx := m.rest | m.slot | x&(sleepers|starving)
 	if slept {
 		nx |= sleepers
 	}
