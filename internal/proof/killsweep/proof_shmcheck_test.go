@@ -14,7 +14,7 @@ import (
 
 // stages returns the table. What is added here must have its names in covers.
 func stages() []*stage {
-	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), []*stage{eventStage(), barrierStage(), rwStage(), condStage()})
+	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), mapStages(), []*stage{eventStage(), barrierStage(), rwStage(), condStage()})
 }
 
 // tally counts what was tried.
@@ -77,6 +77,7 @@ func raise(t *testing.T, s *stage) *hand {
 
 // TestProofKillSweep kills a process at the steps of every operation: at each of
 // them in a full run.
+// Conformance: ROM-08.
 func TestProofKillSweep(t *testing.T) {
 	var sums tally
 	each(t, func(t *testing.T, h *hand) {
