@@ -73,26 +73,18 @@ func (c *Cond) wait(ctx context.Context, lock func() error) error {
 	}
 	t := c.desk.enter(c.mutex.Deaths())
 	if err := c.mutex.Unlock(); err != nil { // a goroutine of this process was quicker
-		c.giveUp(t)
+		c.desk.resign(t, c.mutex.Deaths())
 		return err
 	}
 	ended := c.await(ctx, t)
 	err := lock()
 	if err != nil {
-		c.giveUp(t)
+		c.desk.resign(t, c.mutex.Deaths())
 	} else if c.desk.leave(t, c.mutex.Deaths()) == waits {
 		err = ended
 	}
 	c.core.ringNext()
 	return err
-}
-
-// giveUp ends a wait whose caller will not hold the mutex: if it has got a signal,
-// another one gets it.
-func (c *Cond) giveUp(t *ticket) {
-	if c.desk.leave(t, c.mutex.Deaths()) == signalled {
-		c.core.signal(0)
-	}
 }
 
 // await returns nil when t is over, or why it did not wait for that.

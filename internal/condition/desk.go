@@ -104,7 +104,16 @@ func (d *desk) unlink(t *ticket) {
 
 // leave ends a wait, and returns signalled if it has used up a signal, alarmed if
 // it has not but should end all the same, and else waits.
-func (d *desk) leave(t *ticket, deaths uint32) state {
+func (d *desk) leave(t *ticket, deaths uint32) state { return d.quit(t, deaths, func() {}) }
+
+// resign ends a wait, and gives the signal, if it has got one, to another one that
+// waits before it uses it up: so it is nobody's at no moment.
+func (d *desk) resign(t *ticket, deaths uint32) {
+	d.quit(t, deaths, func() { d.core.signal(0) })
+}
+
+// quit ends a wait; before it uses up a signal it calls first.
+func (d *desk) quit(t *ticket, deaths uint32, first func()) state {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if t.state == waits {
@@ -113,15 +122,16 @@ func (d *desk) leave(t *ticket, deaths uint32) state {
 	end := t.state
 	switch end {
 	case signalled:
+		first()
 		d.given--
 		d.core.take(d.slot)
 	case waits:
 		d.unlink(t)
-		if d.withdraw() {
+		if d.withdraw(first) {
 			end = signalled
 		}
 	case alarmed:
-		if d.withdraw() {
+		if d.withdraw(first) {
 			end = signalled
 		}
 	}
@@ -133,20 +143,20 @@ func (d *desk) leave(t *ticket, deaths uint32) state {
 	return end
 }
 
-// withdraw counts out one that waits, or takes the signal that it has got just now.
-func (d *desk) withdraw() bool {
+// withdraw counts out one that waits, or uses up the signal that it has got just
+// now, having called first.
+func (d *desk) withdraw(first func()) bool {
 	for {
-		word := &d.core.places[d.slot].counts
-		x := counts(word.Load())
+		x := counts(d.core.places[d.slot].counts.Load())
 		switch {
 		case x.waiting() > 0:
-			if word.CompareAndSwap(uint64(x), uint64(x-oneWaiting)) {
+			if d.core.places[d.slot].counts.CompareAndSwap(uint64(x), uint64(x-oneWaiting)) {
 				return false
 			}
 		case x.signals() > d.given:
-			if word.CompareAndSwap(uint64(x), uint64(x-oneSignal)) {
-				return true
-			}
+			first()
+			d.core.take(d.slot)
+			return true
 		default:
 			return false // somebody scribbled over the word
 		}

@@ -22,6 +22,7 @@
 //	counting itself in             one that waits          repair forgets it
 //	giving a signal, no ring       the signal, a sleeper   repair rings all bells
 //	being signalled                a signal unused         repair gives it to another one
+//	passing a signal on            one signal too many     somebody is woken in vain
 //	half of a Broadcast            some signalled          the mutex's owner died: see below
 //	a repairer, giving it away     one signal too many     somebody is woken in vain
 //

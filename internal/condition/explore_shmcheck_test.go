@@ -21,6 +21,7 @@ func TestProofSchedules(t *testing.T) {
 		{Name: "signals, a death", Quick: explore.Limits{Kills: 1}, Full: explore.Limits{Kills: 1}, Play: consuming(false)},
 		{Name: "broadcast, a death", Quick: explore.Limits{Kills: 1}, Full: explore.Limits{Kills: 1}, Play: consuming(true)},
 		{Name: "giving up", Quick: explore.Limits{Switches: 1}, Full: explore.Limits{Switches: 2}, Play: givingUp},
+		{Name: "leaving, a death", Quick: explore.Limits{Kills: 1}, Full: explore.Limits{Kills: 1, Switches: 1}, Play: leaving},
 	})
 }
 
@@ -139,6 +140,49 @@ func givingUp() explore.Play {
 				return nil
 			}},
 		},
+		Finish: func([]uint32) error { return w.Faults() },
+	}
+}
+
+// leaving has one of two consumers, which may die, leave without the mutex when it
+// is signalled: the other one must get the item.
+func leaving() explore.Play {
+	w := newWorld(robust.Release)
+	ctx, cancel := context.WithCancel(context.Background())
+	items := 0
+	first, second, producer := w.join(2), w.join(3), w.join(1)
+	left := errors.New("left")
+	return explore.Play{
+		Bodies: []explore.Body{
+			{Name: "first", Slot: 2, Run: func() error {
+				if err := first.m.Lock(context.Background()); err != nil {
+					return err
+				}
+				if ctx.Err() != nil { // there is nothing to wait for any more
+					return first.m.Unlock()
+				}
+				if err := first.Wait(ctx, func() error { return left }); !errors.Is(err, left) {
+					return fmt.Errorf("waited: %w", err)
+				}
+				return nil
+			}},
+			{Name: "second", Run: func() error {
+				defer cancel()
+				return second.do(func() error {
+					for items == 0 {
+						if err := second.wait(context.Background()); err != nil {
+							return err
+						}
+					}
+					items--
+					return nil
+				})
+			}},
+			{Name: "producer", Run: func() error {
+				return producer.do(func() error { items++; return producer.Signal(1) })
+			}},
+		},
+		Repair: w.Bury,
 		Finish: func([]uint32) error { return w.Faults() },
 	}
 }
