@@ -50,6 +50,11 @@ type example struct {
 	check   func(t *testing.T, out string) // may be nil
 }
 
+// comparison is what an example prints that times a loop and a pool.
+const comparison = "Sequential processing time: TIME seconds.\n" +
+	"Parallel processing time: TIME seconds.\n" +
+	"The pool takes TIME times as long as the loop.\n"
+
 func examples() []example {
 	return []example{
 		{
@@ -78,6 +83,18 @@ func examples() []example {
 		{
 			program: "queue_message", python: []string{},
 			want: "Received Hello Worker Process! from main process\n",
+		},
+		{
+			program: "pool_map", python: []string{},
+			want: "Results: [1 4 9 16 25 36 49 64 81 100]\n",
+		},
+		{
+			program: "errors_and_timeouts", args: []string{"-limit", "1m"}, python: []string{"60"},
+			want: "0\n1\n4\n9\n16\nCaught exception:  An error has occurred!\n<nil>\n36\n49\n64\n81\n",
+		},
+		{
+			program: "squares_pool_vs_sequential", args: []string{"-part", "50"}, python: []string{"50"}, ordered: true,
+			want: "Little work for each number:\n" + comparison + "Much work for each number:\n" + comparison,
 		},
 		{
 			program: "single_vs_multi", args: []string{"-n", "100000"}, python: []string{"100000"}, ordered: true,
