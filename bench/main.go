@@ -1,6 +1,7 @@
 // Bench measures Shoal beside what else there is, in one run on one machine.
 //
-//	go run . [-list] [-run REGEX] [-runs N] [-json]
+//	go run . [-list] [-run REGEX] [-runs N] [-within TIME] [-try] [-json | -markdown] [-svg DIR] [-docs DIR] [-from FILE]
+//	go run . -gate [-record]
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"text/tabwriter"
+	"slices"
 	"time"
 
 	"github.com/shoal-ipc/shoal/bench/internal/cases"
@@ -48,56 +49,79 @@ func run(ctx context.Context, out io.Writer) error {
 	list := flag.Bool("list", false, "name the cases")
 	which := flag.String("run", "", "run the cases that match this `regex`")
 	runs := flag.Int("runs", 5, "repetitions of each implementation")
-	lines := flag.Bool("json", false, "print a line of JSON for each figure")
+	within := flag.Duration("within", 17*time.Minute, "make fewer repetitions (but three) where they would take longer than this in all")
+	try := flag.Bool("try", false, "run each program once, whatever else the machine does; the figures mean nothing")
+	form := output{}
+	flag.BoolVar(&form.lines, "json", false, "print a line of JSON for each figure, and nothing else")
+	flag.BoolVar(&form.markdown, "markdown", false, "print the tables for the documents, and nothing else")
+	flag.StringVar(&form.pictures, "svg", "", "draw the pictures into this `folder`")
+	flag.StringVar(&form.docs, "docs", "", "write tables and pictures into the documents of this `folder`")
+	from := flag.String("from", "", "do not measure, but read the lines that -json printed to this `file`")
+	gate := flag.Bool("gate", false, "compare some ratios with the recorded ones, and fail if one is much worse")
+	record := flag.Bool("record", false, "with -gate: record the ratios")
 	flag.Parse()
 	match, err := regexp.Compile(*which)
 	if err != nil {
 		return err
 	}
+	all := slices.DeleteFunc(cases.All(), func(c harness.Case) bool { return !match.MatchString(c.Name) })
+	if *list {
+		for _, c := range all {
+			fmt.Fprintln(out, c.Name)
+		}
+		return nil
+	}
+	if *from != "" {
+		rows, err := read(*from)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			form.add(out, []harness.Row{r})
+		}
+		return form.finish(out)
+	}
 	sources, err := fs.Sub(rivals, "rivals")
 	if err != nil {
 		return err
 	}
-	tools, err := harness.NewTools(sources)
+	tools, err := harness.NewTools(ctx, sources)
 	if err != nil {
 		return err
 	}
 	defer tools.Close()
-	if !*list && !*lines {
-		fmt.Fprintf(out, "two processes are bound to processors %d and %d, which are %s; GOMAXPROCS=2\n", tools.CPUs[0], tools.CPUs[1], tools.Usual())
+	if *gate {
+		return pass(ctx, out, tools, *record)
 	}
-	plan := harness.Plan{Runs: *runs, Tries: 20, Timeout: 30 * time.Second}
-	for _, c := range cases.All() {
-		switch {
-		case !match.MatchString(c.Name):
-		case *list:
-			fmt.Fprintln(out, c.Name)
-		default:
-			show(out, c, harness.Run(ctx, tools, c, plan), *lines)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	form.begin(out, tools)
+	plan := harness.Plan{Runs: *runs, Within: *within, Timeout: 20 * time.Second}
+	if tools.Anyhow = *try; *try {
+		plan.Runs = 1
 	}
-	return nil
+	err = harness.Run(ctx, tools, all, plan, func(_ harness.Case, rows []harness.Row) { form.add(out, rows) })
+	if err != nil {
+		return err
+	}
+	return form.finish(out)
 }
 
-func show(out io.Writer, c harness.Case, results []harness.Result, lines bool) {
-	rows := harness.Compare(c, results)
-	if lines {
-		enc := json.NewEncoder(out)
-		for _, r := range rows {
-			_ = enc.Encode(r) // to the terminal
-		}
-		return
+// read returns the rows of a file of lines of JSON.
+func read(path string) ([]harness.Row, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	defer w.Flush()
-	for i, r := range rows {
-		name := c.Name
-		if i > 0 {
-			name = ""
+	defer f.Close()
+	var rows []harness.Row
+	for dec := json.NewDecoder(f); ; {
+		var r harness.Row
+		err := dec.Decode(&r)
+		if err == io.EOF {
+			return rows, nil
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, r.Impl, r.Text())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		rows = append(rows, r)
 	}
 }

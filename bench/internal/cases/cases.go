@@ -12,7 +12,7 @@ import (
 // All returns the cases in the order of the table.
 func All() []harness.Case {
 	var all []harness.Case
-	for _, group := range [][]harness.Case{cells(), locks(), streams(), roundTrips(), segments(), processes()} {
+	for _, group := range [][]harness.Case{cells(), locks(), streams(), roundTrips(), sleepers(), segments(), processes()} {
 		all = append(all, group...)
 	}
 	return all
@@ -42,9 +42,19 @@ func alone(name, source string, args ...string) harness.Impl {
 	}}
 }
 
-// script is measured by a program in Python.
+// script is measured by a program in Python, to whose arguments both processors
+// are added.
 func script(name, source string, args ...string) harness.Impl {
-	return harness.Impl{Name: name, Command: func(t *harness.Tools) ([]string, error) { return t.Script(source, args...) }}
+	return harness.Impl{Name: name, Command: func(t *harness.Tools) ([]string, error) {
+		return t.Script(source, append(args, strconv.Itoa(t.CPUs[0]), strconv.Itoa(t.CPUs[1]))...)
+	}}
+}
+
+// free is measured by this program, on the processors that the kernel chooses.
+func free(name, job string, args ...string) harness.Impl {
+	return harness.Impl{Name: name, Command: func(t *harness.Tools) ([]string, error) {
+		return t.Self(append([]string{job}, args...)...), nil
+	}}
 }
 
 func cells() []harness.Case {
@@ -86,23 +96,34 @@ func cells() []harness.Case {
 	return list
 }
 
-func locks() []harness.Case {
-	contended := func(n int, targets ...harness.Target) harness.Case {
-		sides := strconv.Itoa(n)
-		mine := own("shoal", "shoal/contend", "sides="+sides)
-		if n > 2 {
-			mine = harness.Impl{Name: "shoal", Command: func(t *harness.Tools) ([]string, error) {
-				return t.Self("shoal/contend", "sides="+sides), nil // as many as they are, they go where they like
-			}}
-		}
-		return harness.Case{
-			Name: fmt.Sprintf("mutex/%d", n), Unit: harness.Millions,
-			Impls: []harness.Impl{
-				mine, native("c robust", "c/lock.c", "share", "robust", sides), native("c futex", "c/lock.c", "share", "futex", sides),
-			},
-			Targets: targets,
-		}
+// Pictures of several cases.
+const (
+	LatencyOverSize         = "latency over message size"
+	ThroughputOverSize      = "throughput over message size"
+	ThroughputOverProcesses = "messages over processes"
+	LocksOverProcesses      = "locks over processes"
+)
+
+// contended are processes that all want one mutex. Two are bound to a processor
+// each; as many as there are otherwise, they go where they like.
+func contended(n int, targets []harness.Target, bounds ...harness.Bound) harness.Case {
+	sides := strconv.Itoa(n)
+	mine := free("shoal", "shoal/contend", "sides="+sides)
+	if n == 2 {
+		mine = own("shoal", "shoal/contend", "sides="+sides)
 	}
+	return harness.Case{
+		Name: fmt.Sprintf("mutex/%d", n), Unit: harness.Millions, Alone: n == 1,
+		Plot: harness.Plot{Picture: LocksOverProcesses, X: float64(n)},
+		Impls: []harness.Impl{
+			mine, native("c robust", "c/lock.c", "share", "robust", sides), native("c futex", "c/lock.c", "share", "futex", sides),
+		},
+		Targets: targets, Bounds: bounds,
+	}
+}
+
+func locks() []harness.Case {
+	robust := func(ratio float64) []harness.Target { return []harness.Target{{Rival: "c robust", Ratio: ratio}} }
 	return []harness.Case{
 		{
 			Name: "mutex/alone", Unit: harness.Nanoseconds, Alone: true,
@@ -112,8 +133,18 @@ func locks() []harness.Case {
 			},
 			Targets: []harness.Target{{Rival: "c robust", Ratio: 1}, {Rival: "c futex", Ratio: 1.3}},
 		},
-		contended(2, harness.Target{Rival: "c robust", Ratio: 1}),
-		contended(8, harness.Target{Rival: "c robust", Ratio: 1.3}),
+		contended(1, nil),
+		contended(2, robust(1), harness.Bound{Of: "least share", Unit: harness.Percent, Limit: 40}),
+		contended(4, nil),
+		contended(8, robust(1.3)),
+		{
+			Name: "mutex/8/longest wait", Unit: harness.Nanoseconds,
+			Impls: []harness.Impl{
+				free("shoal", "shoal/waits", "sides=8"),
+				native("c robust", "c/lock.c", "waits", "robust", "8"), native("c futex", "c/lock.c", "waits", "futex", "8"),
+			},
+			Bounds: []harness.Bound{{Of: harness.Value, Unit: harness.Nanoseconds, Limit: 20e6}},
+		},
 		{
 			Name: "semaphore/alone", Unit: harness.Nanoseconds, Alone: true,
 			Impls:   []harness.Impl{own("shoal", "shoal/semaphore"), alone("c sem_t", "c/small.c", "sem")},

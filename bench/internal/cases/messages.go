@@ -40,23 +40,30 @@ func singles() []harness.Case {
 		65536: {{Rival: "c ring", Ratio: 0.8}},
 	}
 	var list []harness.Case
-	for _, size := range []int{8, 64, 1024, 65536} {
+	for _, size := range []int{8, 64, 1024, 65536, 1 << 20} {
 		n := strconv.Itoa(size)
 		arg := "size=" + n
+		mine := own("shoal", "shoal/stream", arg, "batch=1", "mode=spsc", "sides=2")
+		if size > 65536 {
+			mine = own("shoal", "shoal/bigstream", arg, "sides=2")
+		}
 		c := harness.Case{
 			Name: "spsc/" + sizeName(size), Unit: harness.Millions, Targets: targets[size],
+			Plot: harness.Plot{Picture: ThroughputOverSize, X: float64(size)},
 			Impls: []harness.Impl{
-				own("shoal", "shoal/stream", arg, "batch=1", "mode=spsc", "sides=2"),
+				mine,
 				native("c ring", "c/ring.c", "spsc", n, "1", "1", "1"),
 				own("pipe", "go/stream", arg, "by=pipe", "sides=2"),
 				own("unix", "go/stream", arg, "by=unix", "sides=2"),
-				own("unix bufio", "go/stream", arg, "by=unix", "buffered=yes", "sides=2"),
-				own("gob", "go/gob", arg, "by=unix", "sides=2"),
 			},
 		}
 		if size <= 1024 {
-			c.Impls = append(c.Impls, native("boost lockfree", "cpp/boost.cpp", "spsc", n), native("boost mq", "cpp/boost.cpp", "mq", n),
-				native("posix mq", "c/mq.c", "stream", n), script("python queue", "python/mp.py", "queue", n))
+			c.Impls = append(c.Impls,
+				own("pipe bufio", "go/stream", arg, "by=pipe", "buffered=yes", "sides=2"),
+				own("unix bufio", "go/stream", arg, "by=unix", "buffered=yes", "sides=2"),
+				native("boost lockfree", "cpp/boost.cpp", "spsc", n), native("boost mq", "cpp/boost.cpp", "mq", n),
+				native("posix mq", "c/mq.c", "stream", n), script("python queue", "python/mp.py", "queue", n),
+				own("gob", "go/gob", arg, "by=unix", "sides=2"))
 		}
 		if size == 64 {
 			c.Impls = append(c.Impls, native("iceoryx", "cpp/iceoryx.cpp", "stream", n),
@@ -92,15 +99,18 @@ func many() []harness.Case {
 	for _, m := range []struct {
 		each  int
 		ratio float64
-	}{{1, 0.6}, {2, 0.5}} {
+	}{{1, 0.6}, {2, 0.5}, {4, 0}} {
 		n := strconv.Itoa(m.each)
 		c := harness.Case{
+			Plot: harness.Plot{Picture: ThroughputOverProcesses, X: float64(2 * m.each)},
 			Name: fmt.Sprintf("mpmc/64B/%d+%d", m.each, m.each), Unit: harness.Millions,
 			Impls: []harness.Impl{
 				own("shoal", "shoal/stream", "size=64", "batch=1", "mode=mpmc", "sides="+strconv.Itoa(2*m.each)),
 				native("c vyukov", "c/ring.c", "mpmc", "64", "1", n, n),
 			},
-			Targets: []harness.Target{{Rival: "c vyukov", Ratio: m.ratio}},
+		}
+		if m.ratio > 0 {
+			c.Targets = []harness.Target{{Rival: "c vyukov", Ratio: m.ratio}}
 		}
 		if m.each == 1 {
 			c.Impls = append(c.Impls, native("boost lockfree", "cpp/boost.cpp", "mpmc", "64"))
@@ -114,18 +124,31 @@ func many() []harness.Case {
 // roundTrips are messages that go there and back, one at a time.
 func roundTrips() []harness.Case {
 	var list []harness.Case
-	for _, size := range []int{64, 1024, 65536} {
-		n := strconv.Itoa(size)
-		arg := "size=" + n
+	for _, size := range []int{8, 64, 1024, 65536, 1 << 20, 16 << 20} {
+		n, arg := strconv.Itoa(size), "size="+strconv.Itoa(size)
+		hot, slow := "20000", "2000" // round trips without system calls, and with some
+		mine := own("shoal", "shoal/roundtrip", arg, "rounds="+hot, "sides=2")
+		if size > 65536 {
+			hot, slow = strconv.Itoa((1<<30)/size), strconv.Itoa((1<<30)/size)
+			mine = own("shoal", "shoal/bigtrip", arg, "rounds="+hot, "sides=2")
+		}
+		if size == 65536 {
+			hot = "4000"
+			mine = own("shoal", "shoal/roundtrip", arg, "rounds="+hot, "sides=2")
+		}
 		c := harness.Case{
 			Name: "roundtrip/" + sizeName(size), Unit: harness.Nanoseconds,
+			Plot: harness.Plot{Picture: LatencyOverSize, X: float64(size)},
 			Impls: []harness.Impl{
-				own("shoal", "shoal/roundtrip", arg, "rounds=20000", "sides=2"),
-				native("c ring", "c/ring.c", "rtt", n),
-				own("pipe", "go/roundtrip", arg, "by=pipe", "rounds=2000", "sides=2"),
-				own("unix", "go/roundtrip", arg, "by=unix", "rounds=2000", "sides=2"),
-				own("net/rpc", "go/rpc", arg, "by=unix", "rounds=2000", "sides=2"),
+				mine,
+				own("shoal in place", "shoal/inplace", arg, "rounds=20000", "sides=2"),
+				native("c ring", "c/ring.c", "rtt", n, hot),
+				own("pipe", "go/roundtrip", arg, "by=pipe", "rounds="+slow, "sides=2"),
+				own("unix", "go/roundtrip", arg, "by=unix", "rounds="+slow, "sides=2"),
 			},
+		}
+		if size <= 65536 {
+			c.Impls = append(c.Impls, own("net/rpc", "go/rpc", arg, "by=unix", "rounds=2000", "sides=2"))
 		}
 		if size == 64 {
 			c.Impls = append(c.Impls, native("iceoryx", "cpp/iceoryx.cpp", "rtt", n), native("posix mq", "c/mq.c", "rtt", n),
@@ -147,6 +170,39 @@ func roundTrips() []harness.Case {
 	return list
 }
 
+// sleepers are messages there and back of which each finds the other side asleep:
+// what counts is what the kernel needs to wake it.
+func sleepers() []harness.Case {
+	targets := []harness.Target{{Rival: "c futex", Ratio: 1.2}}
+	return []harness.Case{
+		{
+			Name: "asleep/64B/two processors", Unit: harness.Nanoseconds, Targets: targets,
+			Impls: []harness.Impl{
+				own("shoal", "shoal/asleep", "size=64", "rounds=1000", "sides=2"), native("c futex", "c/small.c", "futex"),
+				own("pipe", "go/asleep", "size=64", "by=pipe", "rounds=1000", "sides=2"),
+			},
+		},
+		{
+			Name: "asleep/64B/one processor", Unit: harness.Nanoseconds, Targets: targets, Alone: true,
+			Impls: []harness.Impl{
+				together("shoal", "shoal/asleep", "size=64", "rounds=1000", "sides=2"),
+				{Name: "c futex", Command: func(t *harness.Tools) ([]string, error) {
+					cpu := strconv.Itoa(t.CPUs[0])
+					return t.Compiled("c/small.c", "futex", cpu, cpu)
+				}},
+				together("pipe", "go/asleep", "size=64", "by=pipe", "rounds=1000", "sides=2"),
+			},
+		},
+	}
+}
+
+// together is own with both sides on one processor.
+func together(name, job string, args ...string) harness.Impl {
+	return harness.Impl{Name: name, Command: func(t *harness.Tools) ([]string, error) {
+		return t.Self(append([]string{job, cpu("cpu0", t.CPUs[0]), cpu("cpu1", t.CPUs[0])}, args...)...), nil
+	}}
+}
+
 func segments() []harness.Case {
 	return []harness.Case{
 		{
@@ -161,7 +217,21 @@ func segments() []harness.Case {
 		},
 		{
 			Name: "death", Unit: harness.Nanoseconds, Alone: true,
-			Impls: []harness.Impl{own("shoal", "shoal/death", "sides=2", "kills=30")},
+			Impls: []harness.Impl{
+				own("shoal", "shoal/death", "sides=2", "kills=100"), native("c robust", "c/lock.c", "death", "robust", "100"),
+			},
+			Bounds: []harness.Bound{
+				{Of: harness.Value, Unit: harness.Nanoseconds, Limit: 1e6}, {Of: harness.P99, Unit: harness.Nanoseconds, Limit: 5e6},
+			},
+		},
+		{
+			Name: "idle/10000 handles", Unit: harness.Nanoseconds, Alone: true,
+			Impls: []harness.Impl{free("shoal", "shoal/idle", "segments=100", "handles=10000")},
+			Bounds: []harness.Bound{
+				{Of: "CPU a second", Unit: harness.Nanoseconds, Limit: 1e6},
+				{Of: "threads", Unit: harness.Count, Limit: 20},
+				{Of: "memory", Unit: harness.Mebibytes, Limit: 64},
+			},
 		},
 	}
 }

@@ -11,14 +11,18 @@ import (
 // Unit is what a figure counts.
 type Unit string
 
-// The units. Of the first less is better, of the others more.
+// The units.
 const (
 	Nanoseconds Unit = "ns"
 	Millions    Unit = "M/s"
 	Gigabytes   Unit = "GB/s"
+	Percent     Unit = "%"
+	Count       Unit = ""
+	Mebibytes   Unit = "MiB"
 )
 
-func (u Unit) lessIsBetter() bool { return u == Nanoseconds }
+// MoreIsBetter says which way a figure, and a ratio of two, is good.
+func (u Unit) MoreIsBetter() bool { return u == Millions || u == Gigabytes || u == Percent }
 
 // Case is one row of the table.
 type Case struct {
@@ -26,6 +30,8 @@ type Case struct {
 	Unit    Unit
 	Impls   []Impl // the first is Shoal's
 	Targets []Target
+	Bounds  []Bound
+	Plot    Plot
 	// Alone says that one processor does the whole work, so that the distance of
 	// the processors from each other does not matter.
 	Alone bool
@@ -47,20 +53,53 @@ type Target struct {
 
 // Met reports whether the ratio is on the right side of the target.
 func (t Target) Met(u Unit, ratio float64) bool {
-	if u.lessIsBetter() {
-		return ratio <= t.Ratio
+	if u.MoreIsBetter() {
+		return ratio >= t.Ratio
 	}
-	return ratio >= t.Ratio
+	return ratio <= t.Ratio
+}
+
+// Bound is a target for a figure of Shoal's itself. It is the worst of all
+// repetitions that must be within it.
+type Bound struct {
+	Of    string // Value, P99, or the name of a figure in Sample.More
+	Unit  Unit
+	Limit float64 // at most, or at least if more is better
+}
+
+// The figures that are named for every sample.
+const (
+	Value = "worst"
+	P99   = "p99"
+)
+
+// Plot places a case in a picture. The zero Plot is in none.
+type Plot struct {
+	Picture string  `json:"picture,omitempty"`
+	X       float64 `json:"x,omitempty"`
 }
 
 // Sample is what a program prints: one figure in the unit of the case, and where
 // single operations were timed, percentiles of their times in nanoseconds.
 type Sample struct {
-	Value  float64 `json:"value"`
-	P50    float64 `json:"p50,omitempty"`
-	P99    float64 `json:"p99,omitempty"`
-	P999   float64 `json:"p999,omitempty"`
-	Allocs float64 `json:"allocs,omitempty"` // per operation
+	Value  float64            `json:"value"`
+	P50    float64            `json:"p50,omitempty"`
+	P99    float64            `json:"p99,omitempty"`
+	P999   float64            `json:"p999,omitempty"`
+	Allocs *float64           `json:"allocs,omitempty"` // per operation; nil if not counted
+	More   map[string]float64 `json:"more,omitempty"`
+}
+
+// figure returns the one that is named.
+func (s Sample) figure(name string) (float64, bool) {
+	switch name {
+	case Value:
+		return s.Value, true
+	case P99:
+		return s.P99, s.P99 > 0
+	}
+	v, ok := s.More[name]
+	return v, ok
 }
 
 // MissingError says what an implementation needs and how to get it.
@@ -70,9 +109,7 @@ func (e *MissingError) Error() string { return fmt.Sprintf("%s is missing: %s", 
 
 // Result is what an implementation did in all repetitions.
 type Result struct {
-	Case    string
 	Impl    string
-	Unit    Unit
 	Samples []Sample
 	Err     error
 }
@@ -86,14 +123,24 @@ func (r *Result) Median() Sample {
 	return s[len(s)/2]
 }
 
-// Range returns the smallest and the largest value.
-func (r *Result) Range() (low, high float64) {
-	if len(r.Samples) == 0 {
-		return 0, 0
-	}
-	low, high = r.Samples[0].Value, r.Samples[0].Value
+// figures returns a figure of all samples that have it, in order.
+func (r *Result) figures(name string) []float64 {
+	var all []float64
 	for _, s := range r.Samples {
-		low, high = min(low, s.Value), max(high, s.Value)
+		if v, ok := s.figure(name); ok {
+			all = append(all, v)
+		}
 	}
-	return low, high
+	slices.Sort(all)
+	return all
+}
+
+// values returns the values of all samples in order.
+func (r *Result) values() []float64 {
+	var all []float64
+	for _, s := range r.Samples {
+		all = append(all, s.Value)
+	}
+	slices.Sort(all)
+	return all
 }

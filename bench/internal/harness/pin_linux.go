@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -10,18 +11,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pin binds the goroutine to its thread and that to a processor, until the
+// PinThread binds the goroutine to its thread and that to processors, until the
 // function that it returns is called.
-func Pin(cpu int) (release func()) {
+func PinThread(cpus ...int) (release func(), err error) {
 	runtime.LockOSThread()
 	var was, set unix.CPUSet
-	_ = unix.SchedGetaffinity(0, &was)
-	set.Set(cpu)
-	_ = unix.SchedSetaffinity(0, &set)
-	return func() {
-		_ = unix.SchedSetaffinity(0, &was)
-		runtime.UnlockOSThread()
+	for _, cpu := range cpus {
+		set.Set(cpu)
 	}
+	if err = unix.SchedGetaffinity(0, &was); err == nil {
+		err = unix.SchedSetaffinity(0, &set)
+	}
+	if err != nil {
+		runtime.UnlockOSThread()
+		return nil, fmt.Errorf("bind a thread to processors %v: %w", cpus, err)
+	}
+	return func() {
+		// A thread that keeps the wrong place would take others with it: without
+		// the unlock it ends with its goroutine.
+		if unix.SchedSetaffinity(0, &was) == nil {
+			runtime.UnlockOSThread()
+		}
+	}, nil
 }
 
 // PinProcess binds all threads of this process, and those to come, to a processor.
@@ -33,10 +44,12 @@ func PinProcess(cpu int) error {
 		return err
 	}
 	for _, task := range tasks {
-		if tid, err := strconv.Atoi(task.Name()); err == nil {
-			if err := unix.SchedSetaffinity(tid, &set); err != nil {
-				return err
-			}
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.SchedSetaffinity(tid, &set); err != nil {
+			return fmt.Errorf("bind thread %d to processor %d: %w", tid, cpu, err)
 		}
 	}
 	return nil
@@ -44,18 +57,18 @@ func PinProcess(cpu int) error {
 
 // processors returns two processors that this process may use; the same one
 // twice if there is but one.
-func processors() [2]int {
+func processors() ([2]int, error) {
 	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
-		return [2]int{0, 0}
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return [2]int{}, fmt.Errorf("processors of this process: %w", err)
 	}
 	var list []int
-	for cpu := 0; len(list) < 2 && cpu < 1024; cpu++ {
+	for cpu := 0; len(list) < 2 && cpu < 8*len(set)*8; cpu++ {
 		if set.IsSet(cpu) {
 			list = append(list, cpu)
 		}
 	}
-	return [2]int{list[0], list[len(list)-1]}
+	return [2]int{list[0], list[len(list)-1]}, nil
 }
 
 // whole makes the end of a program's time the end of the processes that it has

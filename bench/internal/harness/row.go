@@ -1,37 +1,42 @@
 package harness
 
-import "fmt"
+import "slices"
 
 // Row is one figure, and how Shoal's compares to it.
 type Row struct {
-	Name   string  `json:"name"`
-	Impl   string  `json:"impl"`
-	Value  float64 `json:"value"` // the median
-	Low    float64 `json:"low"`
-	High   float64 `json:"high"`
-	Unit   Unit    `json:"unit"`
-	P50    float64 `json:"p50,omitempty"`
-	P99    float64 `json:"p99,omitempty"`
-	P999   float64 `json:"p999,omitempty"`
-	Allocs float64 `json:"allocs"`
-	Runs   int     `json:"runs"`
-	Target float64 `json:"target,omitempty"` // of the ratio
-	Ratio  float64 `json:"ratio,omitempty"`  // of Shoal's median to this one
-	Met    *bool   `json:"met,omitempty"`
-	Error  string  `json:"error,omitempty"`
+	Name   string   `json:"name"`
+	Impl   string   `json:"impl"`
+	Value  float64  `json:"value"` // the median; for a Bound the worst
+	Low    float64  `json:"low"`
+	High   float64  `json:"high"`
+	Unit   Unit     `json:"unit"`
+	P50    float64  `json:"p50,omitempty"`
+	P99    float64  `json:"p99,omitempty"`
+	P999   float64  `json:"p999,omitempty"`
+	Allocs *float64 `json:"allocs,omitempty"` // of the operation; nil if not counted
+	Runs   int      `json:"runs"`
+	Target float64  `json:"target,omitempty"` // of the ratio; without a ratio, of the value
+	Ratio  float64  `json:"ratio,omitempty"`  // of Shoal's median to this one
+	Met    *bool    `json:"met,omitempty"`
+	Error  string   `json:"error,omitempty"`
+	Text   string   `json:"text,omitempty"` // of the row that describes the machine
+	Plot
 }
 
-// Compare returns the rows of a case; the first result is Shoal's.
+// Compare returns the rows of a case; the first result is Shoal's. The rows of
+// its bounds follow.
 func Compare(c Case, results []Result) []Row {
-	rows := make([]Row, len(results))
+	rows := make([]Row, 0, len(results))
 	mine := results[0].Median().Value
 	for i, r := range results {
-		m := r.Median()
+		m, all := r.Median(), r.values()
 		row := Row{
-			Name: r.Case, Impl: r.Impl, Value: m.Value, Unit: r.Unit,
-			P50: m.P50, P99: m.P99, P999: m.P999, Allocs: m.Allocs, Runs: len(r.Samples),
+			Name: c.Name, Impl: r.Impl, Value: m.Value, Unit: c.Unit,
+			P50: m.P50, P99: m.P99, P999: m.P999, Allocs: m.Allocs, Runs: len(all), Plot: c.Plot,
 		}
-		row.Low, row.High = r.Range()
+		if len(all) > 0 {
+			row.Low, row.High = all[0], all[len(all)-1]
+		}
 		if r.Err != nil {
 			row.Error = r.Err.Error()
 		}
@@ -44,34 +49,38 @@ func Compare(c Case, results []Result) []Row {
 				row.Target, row.Met = t.Ratio, &met
 			}
 		}
-		rows[i] = row
+		rows = append(rows, row)
+	}
+	for _, b := range c.Bounds {
+		rows = append(rows, b.rows(c, results)...)
 	}
 	return rows
 }
 
-// Text returns the figure as a cell of the table.
-func (r Row) Text() string {
-	if r.Runs == 0 {
-		return "- " + r.Error
-	}
-	s := fmt.Sprintf("%.4g %s (%.4g–%.4g)", r.Value, r.Unit, r.Low, r.High)
-	if r.P99 > 0 {
-		s += fmt.Sprintf("\tp99 %.4g", r.P99)
-	} else {
-		s += "\t"
-	}
-	if r.Ratio > 0 {
-		s += fmt.Sprintf("\tratio %.3g", r.Ratio)
-	}
-	if r.Met != nil {
-		verdict := "missed"
-		if *r.Met {
-			verdict = "met"
+// rows returns a row for each implementation that has the figure.
+func (b Bound) rows(c Case, results []Result) []Row {
+	var rows []Row
+	for i, r := range results {
+		all := r.figures(b.Of)
+		if len(all) == 0 {
+			continue
 		}
-		s += fmt.Sprintf("\ttarget %.3g: %s", r.Target, verdict)
+		worst, more := slices.Max(all), b.Unit.MoreIsBetter()
+		if more {
+			worst = slices.Min(all)
+		}
+		row := Row{
+			Name: c.Name + ", " + b.Of, Impl: r.Impl, Value: worst, Unit: b.Unit,
+			Low: slices.Min(all), High: slices.Max(all), Runs: len(all),
+		}
+		if i == 0 {
+			met := worst <= b.Limit
+			if more {
+				met = worst >= b.Limit
+			}
+			row.Target, row.Met = b.Limit, &met
+		}
+		rows = append(rows, row)
 	}
-	if r.Error != "" {
-		s += "\t(" + r.Error + ")"
-	}
-	return s
+	return rows
 }

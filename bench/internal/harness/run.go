@@ -14,55 +14,132 @@ import (
 // Plan says how often and how long.
 type Plan struct {
 	Runs    int           // repetitions of each implementation
-	Tries   int           // how often a repetition is begun again
+	Within  time.Duration // for all cases; where it is short there are fewer repetitions
 	Timeout time.Duration // of one repetition
 }
 
-// Run runs a case: in each repetition every implementation once, in turn.
-func Run(ctx context.Context, tools *Tools, c Case, plan Plan) []Result {
+// fewest is how many repetitions there are even when time is short.
+const fewest = 3
+
+// tries is how often a repetition is begun again.
+const tries = 8
+
+// looks is how often the distance of the processors is looked at before one try.
+const looks = 50
+
+// Run runs cases one after the other and yields the rows of each.
+func Run(ctx context.Context, tools *Tools, cases []Case, plan Plan, show func(Case, []Row)) error {
+	start, total, done := time.Now(), 0, 0
+	for _, c := range cases {
+		total += len(c.Impls)
+	}
+	for _, c := range cases {
+		done += len(c.Impls)
+		until := start.Add(plan.Within * time.Duration(done) / time.Duration(total))
+		results, err := tools.run(ctx, c, plan, until)
+		if err != nil {
+			return err
+		}
+		show(c, Compare(c, results))
+	}
+	return nil
+}
+
+// run measures a case. If the processors have gone to another distance for good,
+// it begins once more.
+func (t *Tools) run(ctx context.Context, c Case, plan Plan, until time.Time) ([]Result, error) {
 	results := make([]Result, len(c.Impls))
 	commands := make([][]string, len(c.Impls))
 	for i, impl := range c.Impls {
-		results[i] = Result{Case: c.Name, Impl: impl.Name, Unit: c.Unit}
-		commands[i], results[i].Err = impl.Command(tools)
+		results[i].Impl = impl.Name
+		commands[i], results[i].Err = impl.Command(t)
 	}
-	for range plan.Runs {
-		for i := range c.Impls {
-			if results[i].Err != nil {
-				continue
+	for again := 0; ; again++ {
+		if !c.Alone {
+			if err := t.settle(ctx); err != nil {
+				return nil, err
 			}
-			s, err := tools.repeat(ctx, c, commands[i], plan)
-			if err != nil {
-				results[i].Err = err
-				continue
+		}
+		moved, err := t.rounds(ctx, c, plan, until, commands, results)
+		if err != nil || moved*2 < plan.Runs || again == 1 || time.Now().After(until) {
+			return results, err
+		}
+		for i := range results {
+			results[i].Samples = nil
+			if errors.Is(results[i].Err, errMoved) {
+				results[i].Err = nil
 			}
-			results[i].Samples = append(results[i].Samples, s)
 		}
 	}
-	return results
+}
+
+// rounds lets the implementations take turns, and returns in how many rounds the
+// processors did not keep still.
+func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, commands [][]string, results []Result) (moved int, err error) {
+	for round := range plan.Runs {
+		if round >= min(fewest, plan.Runs) && time.Now().After(until) {
+			break
+		}
+		still := true
+		for i := range results {
+			if results[i].Err != nil && !errors.Is(results[i].Err, errMoved) {
+				continue
+			}
+			s, err := t.repeat(ctx, c, commands[i], plan)
+			if ctx.Err() != nil {
+				return moved, ctx.Err()
+			}
+			results[i].Err = err
+			if err == nil {
+				results[i].Samples = append(results[i].Samples, s)
+			}
+			still = still && !errors.Is(err, errMoved)
+		}
+		if !still {
+			moved++
+		}
+	}
+	for i := range results {
+		if errors.Is(results[i].Err, errMoved) && len(results[i].Samples) > 0 {
+			results[i].Err = nil // fewer runs, and the row says how many
+		}
+	}
+	return moved, nil
 }
 
 // errMoved says that the processors moved in each try.
-var errMoved = errors.New("the processors moved to other cores in every try")
+var errMoved = errors.New("the processors were moved, or busy, in every try")
 
 // repeat measures once, in a moment in which the two processors keep the
 // distance that they mostly have: virtual processors are moved between the cores
 // of the host, and the cost of a shared cache line changes fivefold with it.
 func (t *Tools) repeat(ctx context.Context, c Case, command []string, plan Plan) (Sample, error) {
-	for range plan.Tries {
-		before := t.distance(c)
-		if before != t.usual && !c.Alone {
-			continue
+	for range tries {
+		if err := t.await(ctx, c); err != nil {
+			return Sample{}, err
 		}
 		s, err := t.measure(ctx, command, plan.Timeout)
 		if err != nil {
 			return Sample{}, err
 		}
-		if c.Alone || t.distance(c) == before {
-			return s, nil
+		after, err := t.distance(c)
+		if err != nil || after == t.usual {
+			return s, err
 		}
 	}
 	return Sample{}, errMoved
+}
+
+// await waits a little for the usual distance; errMoved says that it does not come.
+func (t *Tools) await(ctx context.Context, c Case) error {
+	for range looks {
+		d, err := t.distance(c)
+		if err != nil || d == t.usual {
+			return err
+		}
+		pause(ctx)
+	}
+	return errMoved
 }
 
 // DirVariable names the folder in memory that a program may use; it is removed
@@ -82,10 +159,13 @@ func (t *Tools) measure(ctx context.Context, command []string, timeout time.Dura
 	whole(cmd)
 	cmd.WaitDelay = time.Second // processes that it leaves behind may hold its output open
 	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return Sample{}, fmt.Errorf("%v: %w", command, ctx.Err())
+	}
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
-			return Sample{}, fmt.Errorf("%v: %w: %s", command, err, exit.Stderr)
+			return Sample{}, fmt.Errorf("%v: %w: %s", command, err, bytes.TrimSpace(exit.Stderr))
 		}
 		return Sample{}, fmt.Errorf("%v: %w", command, err)
 	}

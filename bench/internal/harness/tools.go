@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,13 +17,14 @@ import (
 type Tools struct {
 	CPUs    [2]int // the processors that the two sides are bound to
 	Sources fs.FS  // of the rivals' programs
+	Anyhow  bool   // measure wherever the processors are; such figures mean nothing
 	dir     string
 	self    string
 	usual   Distance
 }
 
 // NewTools returns tools that build in a folder that Close removes.
-func NewTools(sources fs.FS) (*Tools, error) {
+func NewTools(ctx context.Context, sources fs.FS) (*Tools, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -31,8 +33,13 @@ func NewTools(sources fs.FS) (*Tools, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tools{CPUs: processors(), Sources: sources, dir: dir, self: self}
-	t.settle()
+	t := &Tools{Sources: sources, dir: dir, self: self}
+	if t.CPUs, err = processors(); err == nil {
+		err = t.settle(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	return t, nil
 }
 

@@ -17,6 +17,7 @@ func lockJobs() map[string]Job {
 	return map[string]Job{
 		"shoal/mutex":     mutexAlone,
 		"shoal/contend":   mutexContended,
+		"shoal/waits":     mutexContended,
 		"shoal/semaphore": semaphoreAlone,
 	}
 }
@@ -74,9 +75,9 @@ const (
 	bookPad = 16 // words of a line, so that no two share a cache line
 )
 
-// mutexContended has all sides take one mutex for the length of the window. As
-// the C program does, it prints the smallest share of a side in per cent as p50
-// and the longest time that 16 locks took as p999.
+// mutexContended has all sides take one mutex for the length of the window, and
+// prints how many locks a second that makes and the least share of a side; or, as
+// shoal/waits, the longest time that a side waited for one lock.
 func mutexContended(ctx context.Context, p *Place) (harness.Sample, error) {
 	seg, err := p.open(ctx)
 	if err != nil {
@@ -94,29 +95,35 @@ func mutexContended(ctx context.Context, p *Place) (harness.Sample, error) {
 	if err != nil {
 		return harness.Sample{}, err
 	}
+	take := contend
+	if p.name == "shoal/waits" {
+		take = contendTimed
+	}
 	if p.Side > 0 {
 		p.Ready()
 		err := gate.Do(ctx, func() error { return nil })
-		return harness.Sample{}, errors.Join(err, contend(ctx, m, book.View(), p.Side))
+		return harness.Sample{}, errors.Join(err, take(ctx, m, book.View(), p.Side))
 	}
 	if err := gate.Do(ctx, func() error { return p.StartOthers() }); err != nil {
 		return harness.Sample{}, err
 	}
-	if err := contend(ctx, m, book.View(), 0); err != nil {
+	allocated := allocations()
+	if err := take(ctx, m, book.View(), 0); err != nil {
 		return harness.Sample{}, err
 	}
+	allocs := allocated(int(book.At(bookLocks)))
 	if err := p.WaitOthers(); err != nil {
 		return harness.Sample{}, err
 	}
-	return p.balance(book.View())
+	s, err := p.balance(book.View())
+	s.Allocs = allocs
+	return s, err
 }
 
 func contend(ctx context.Context, m *lock.Mutex, book []int64, side int) error {
 	counter := &book[len(book)-bookPad]
-	start := time.Now()
-	locks, longest := int64(0), time.Duration(0)
-	for last := time.Duration(0); last < window; {
-		before := last
+	locks := int64(0)
+	for start := time.Now(); time.Since(start) < window; locks += 16 {
 		for range 16 {
 			if err := m.Lock(ctx); err != nil {
 				return err
@@ -126,9 +133,34 @@ func contend(ctx context.Context, m *lock.Mutex, book []int64, side int) error {
 				return err
 			}
 		}
-		locks += 16
-		last = time.Since(start)
-		longest = max(longest, last-before)
+	}
+	book[side*bookPad+bookLocks] = locks
+	return nil
+}
+
+// longWindow is for what happens seldom.
+const longWindow = time.Second
+
+// contendTimed is contend with a clock, which is read only where there is a wait.
+func contendTimed(ctx context.Context, m *lock.Mutex, book []int64, side int) error {
+	counter := &book[len(book)-bookPad]
+	locks, longest := int64(0), time.Duration(0)
+	for start := time.Now(); time.Since(start) < longWindow; locks += 16 {
+		for range 16 {
+			err := m.TryLock()
+			if errors.Is(err, lock.ErrLocked) {
+				begin := time.Now()
+				err = m.Lock(ctx)
+				longest = max(longest, time.Since(begin))
+			}
+			if err != nil {
+				return err
+			}
+			*counter++
+			if err := m.Unlock(); err != nil {
+				return err
+			}
+		}
 	}
 	book[side*bookPad+bookLocks], book[side*bookPad+bookLongest] = locks, longest.Nanoseconds()
 	return nil
@@ -143,7 +175,10 @@ func (p *Place) balance(book []int64) (harness.Sample, error) {
 	if counted := book[len(book)-bookPad]; counted != sum {
 		return harness.Sample{}, fmt.Errorf("the books do not balance: %d locks, counted %d", sum, counted)
 	}
+	if p.name == "shoal/waits" {
+		return harness.Sample{Value: float64(longest)}, nil
+	}
 	s := rate(int(sum), window)
-	s.P50, s.P999 = 100*float64(least)/float64(sum), float64(longest)
+	s.More = map[string]float64{"least share": 100 * float64(least) / float64(sum)}
 	return s, nil
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/shoal-ipc/shoal/bench/internal/harness"
@@ -32,7 +33,7 @@ type Job func(ctx context.Context, p *Place) (harness.Sample, error)
 func jobs() map[string]Job {
 	all := map[string]Job{}
 	for _, group := range []map[string]Job{
-		queueJobs(), cellJobs(), lockJobs(), segmentJobs(), streamJobs(), shmipcJobs(), goJobs(), processJobs(),
+		queueJobs(), bigJobs(), cellJobs(), lockJobs(), segmentJobs(), idleJobs(), streamJobs(), shmipcJobs(), goJobs(), processJobs(),
 	} {
 		maps.Copy(all, group)
 	}
@@ -74,17 +75,39 @@ func Main(ctx context.Context, args []string) error {
 	}
 	p.Side, p.Sides, p.Dir = p.Int("side"), p.Int("sides"), os.Getenv(harness.DirVariable)
 	p.CPUs = [2]int{p.Int("cpu0"), p.Int("cpu1")}
-	if cpu := p.CPUs[p.Side%2]; cpu >= 0 {
-		if err := harness.PinProcess(cpu); err != nil {
-			return err
-		}
+	if err := p.settle(); err != nil {
+		return err
 	}
-	runtime.GOMAXPROCS(2) // a process that is bound to one processor starts with 1
 	if p.Side > 0 {
 		_, err := job(ctx, p)
 		return err
 	}
 	return p.lead(ctx, job)
+}
+
+// settle binds this process to its processor, if it has one. It must have started
+// with both, because what spins looks at how many there were then; unless both
+// sides are to share one, which then each must have had from the start.
+func (p *Place) settle() error {
+	cpu := p.CPUs[p.Side%2]
+	if cpu < 0 {
+		return nil
+	}
+	if err := harness.PinProcess(cpu); err != nil {
+		return err
+	}
+	if p.CPUs[0] != p.CPUs[1] {
+		runtime.GOMAXPROCS(2)
+		return nil
+	}
+	if runtime.NumCPU() == 1 {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(self, os.Args, os.Environ())
 }
 
 func (p *Place) lead(ctx context.Context, job Job) error {
@@ -115,7 +138,7 @@ func (p *Place) StartOthers(files ...*os.File) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Start(); err != nil {
+		if err := p.start(c); err != nil {
 			return err
 		}
 		p.children, p.ready = append(p.children, c), append(p.ready, out)
@@ -127,6 +150,20 @@ func (p *Place) StartOthers(files ...*os.File) error {
 		}
 	}
 	return nil
+}
+
+// start starts a process that may use both processors, though this one is bound
+// to one of them.
+func (p *Place) start(c *exec.Cmd) error {
+	if p.CPUs[0] < 0 {
+		return c.Start()
+	}
+	release, err := harness.PinThread(p.CPUs[:]...)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return c.Start()
 }
 
 // WaitOthers waits for the end of the other sides.
@@ -160,37 +197,60 @@ func repeated(n, k int, f func()) harness.Sample {
 	for range n/20 + 1 {
 		f()
 	}
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
+	allocated := allocations()
 	start := time.Now()
 	for range n {
 		f()
 	}
 	s := each(n*k, time.Since(start))
-	runtime.ReadMemStats(&after)
-	s.Allocs = float64(after.Mallocs-before.Mallocs) / float64(n*k)
-	if s.Allocs < 0.001 {
-		s.Allocs = 0 // the runtime's own
-	}
+	s.Allocs = allocated(n * k)
 	return s
 }
 
-// roundTrips measures round trips: their mean without a clock between them, then
-// percentiles of single ones.
+// allocations begins to count what this process allocates. The function that it
+// returns ends the count, and returns how many there were for each of n operations.
+func allocations() func(n int) *float64 {
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	return func(n int) *float64 {
+		var after runtime.MemStats
+		runtime.ReadMemStats(&after)
+		count := float64(after.Mallocs - before.Mallocs)
+		if count < 20 {
+			count = 0 // the runtime's own
+		}
+		per := count / float64(n)
+		if per < 0.001 {
+			per = 0
+		}
+		return &per
+	}
+}
+
+// laps is into how many parts round trips are cut, of which the median counts.
+const laps = 40
+
+// roundTrips measures round trips: their mean without a clock between them, as
+// the median of several laps, then percentiles of single ones.
 func roundTrips(rounds int, trip func() error) (harness.Sample, error) {
 	for range rounds / 10 {
 		if err := trip(); err != nil {
 			return harness.Sample{}, err
 		}
 	}
-	start := time.Now()
-	for range rounds {
-		if err := trip(); err != nil {
-			return harness.Sample{}, err
+	allocated := allocations()
+	means := make([]float64, laps)
+	for lap := range means {
+		start := time.Now()
+		for range rounds / laps {
+			if err := trip(); err != nil {
+				return harness.Sample{}, err
+			}
 		}
+		means[lap] = each(rounds/laps, time.Since(start)).Value
 	}
-	s := each(rounds, time.Since(start))
+	allocs := allocated(rounds / laps * laps)
 	times := make([]time.Duration, rounds)
 	for i := range times {
 		start := time.Now()
@@ -199,11 +259,18 @@ func roundTrips(rounds int, trip func() error) (harness.Sample, error) {
 		}
 		times[i] = time.Since(start)
 	}
-	slices.Sort(times)
-	at := func(per1000 int) float64 { return float64(times[rounds*per1000/1000].Nanoseconds()) }
-	s.P50, s.P99, s.P999 = at(500), at(990), at(999)
+	slices.Sort(means)
+	s := timed(times)
+	s.Value, s.Allocs = means[laps/2], allocs
 	return s, nil
 }
 
 // tripsOf returns how many round trips roundTrips makes in all.
-func tripsOf(rounds int) int { return rounds/10 + 2*rounds }
+func tripsOf(rounds int) int { return rounds/10 + rounds/laps*laps + rounds }
+
+// timed returns the median and percentiles of n times.
+func timed(times []time.Duration) harness.Sample {
+	slices.Sort(times)
+	at := func(per1000 int) float64 { return float64(times[len(times)*per1000/1000].Nanoseconds()) }
+	return harness.Sample{Value: at(500), P50: at(500), P99: at(990), P999: at(999)}
+}

@@ -14,7 +14,7 @@ func queueJobs() map[string]Job {
 	return map[string]Job{
 		"shoal/stream":    sized(stream8, stream64, stream1K, stream64K),
 		"shoal/roundtrip": sized(trip8, trip64, trip1K, trip64K),
-		"shoal/inplace":   inPlace,
+		"shoal/asleep":    asleep,
 	}
 }
 
@@ -48,12 +48,16 @@ func sized(of8, of64, of1K, of64K Job) Job {
 		case 65536:
 			return of64K(ctx, p)
 		}
-		return harness.Sample{}, errors.New("no messages of this size")
+		return harness.Sample{}, errSize
 	}
 }
 
+var errSize = errors.New("no messages of this size")
+
 func capacity(size int) int {
 	switch {
+	case size > 1<<20:
+		return 2
 	case size > 4096:
 		return 8
 	case size > 256:
@@ -110,10 +114,12 @@ func stream[T any](ctx context.Context, p *Place) (harness.Sample, error) {
 	if err := p.StartOthers(); err != nil {
 		return harness.Sample{}, err
 	}
+	allocated := allocations()
 	n, took, err := consume(ctx, q, batch)
 	if err != nil {
 		return harness.Sample{}, err
 	}
+	allocs := allocated(n)
 	if err := q.Shutdown(); err != nil {
 		return harness.Sample{}, err
 	}
@@ -123,7 +129,9 @@ func stream[T any](ctx context.Context, p *Place) (harness.Sample, error) {
 	for side := 2; side < p.Sides; side += 2 {
 		n += int(counts.Load(side))
 	}
-	return rate(n, took), nil
+	s := rate(n, took)
+	s.Allocs = allocs
+	return s, nil
 }
 
 func produce[T any](ctx context.Context, q *queue.Queue[T], batch int) error {
@@ -204,58 +212,4 @@ func trip[T any](ctx context.Context, p *Place) (harness.Sample, error) {
 		_, err := back.Get(ctx)
 		return err
 	})
-}
-
-// inPlace sends messages there and back that nobody copies: they are built in
-// the queue and read there, one word of each.
-func inPlace(ctx context.Context, p *Place) (harness.Sample, error) {
-	seg, err := shm.OpenOrCreate(ctx, "bench", shm.Spec{Size: 256 << 20}, &shm.Options{Dir: p.Dir})
-	if err != nil {
-		return harness.Sample{}, err
-	}
-	switch p.Int("size") {
-	case 64:
-		return inPlaceOf[msg64](ctx, p, seg)
-	case 65536:
-		return inPlaceOf[msg64K](ctx, p, seg)
-	}
-	return inPlaceOf[[16 << 20]byte](ctx, p, seg)
-}
-
-func inPlaceOf[T any](ctx context.Context, p *Place, seg *shm.Segment) (harness.Sample, error) {
-	var queues [2]*queue.Queue[T]
-	for i, name := range []string{"there", "back"} {
-		var err error
-		if queues[i], err = queue.OpenOrCreate[T](ctx, seg, name, queue.Spec{Cap: 2, SlotSize: p.Int("size"), MaxSize: p.Int("size"), Heap: 2 * p.Int("size")}); err != nil {
-			return harness.Sample{}, err
-		}
-	}
-	put := func(q *queue.Queue[T]) error {
-		l, err := q.Reserve(ctx)
-		if err != nil {
-			return err
-		}
-		return l.Publish()
-	}
-	get := func(q *queue.Queue[T]) error {
-		d, err := q.Receive(ctx)
-		if err != nil {
-			return err
-		}
-		return d.Ack()
-	}
-	rounds := p.Int("rounds")
-	if p.Side == 1 {
-		p.Ready()
-		for range tripsOf(rounds) {
-			if err := errors.Join(get(queues[0]), put(queues[1])); err != nil {
-				return harness.Sample{}, err
-			}
-		}
-		return harness.Sample{}, nil
-	}
-	if err := p.StartOthers(); err != nil {
-		return harness.Sample{}, err
-	}
-	return roundTrips(rounds, func() error { return errors.Join(put(queues[0]), get(queues[1])) })
 }

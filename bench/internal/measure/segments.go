@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/shoal-ipc/shoal/bench/internal/harness"
@@ -18,13 +17,6 @@ func segmentJobs() map[string]Job {
 		"shoal/create": create,
 		"shoal/death":  death,
 	}
-}
-
-// timed returns the median and percentiles of n times.
-func timed(times []time.Duration) harness.Sample {
-	slices.Sort(times)
-	at := func(per1000 int) float64 { return float64(times[len(times)*per1000/1000].Nanoseconds()) }
-	return harness.Sample{Value: at(500), P50: at(500), P99: at(990), P999: at(999)}
 }
 
 // attach opens a segment that another process keeps.

@@ -24,6 +24,7 @@ func streamJobs() map[string]Job {
 	return map[string]Job{
 		"go/stream":    bytesStream,
 		"go/roundtrip": bytesTrip,
+		"go/asleep":    bytesTrip,
 		"go/gob":       gobStream,
 		"go/rpc":       rpcTrip,
 		"go/flock":     flockAlone,
@@ -115,6 +116,7 @@ func streamed(next func() error) (harness.Sample, error) {
 	if err := next(); err != nil { // the other side runs
 		return harness.Sample{}, err
 	}
+	allocated := allocations()
 	n, start := 0, time.Now()
 	for time.Since(start) < window {
 		for range 16 {
@@ -124,7 +126,9 @@ func streamed(next func() error) (harness.Sample, error) {
 		}
 		n += 16
 	}
-	return rate(n, time.Since(start)), nil
+	s := rate(n, time.Since(start))
+	s.Allocs = allocated(n)
+	return s, nil
 }
 
 func bytesTrip(_ context.Context, p *Place) (harness.Sample, error) {
@@ -135,7 +139,11 @@ func bytesTrip(_ context.Context, p *Place) (harness.Sample, error) {
 	defer l.Close()
 	msg, rounds := make([]byte, p.Int("size")), p.Int("rounds")
 	if p.Side > 0 {
-		for range tripsOf(rounds) {
+		trips := tripsOf(rounds)
+		if p.name == "go/asleep" {
+			trips = rounds
+		}
+		for range trips {
 			if _, err := io.ReadFull(l, msg); err != nil {
 				return harness.Sample{}, err
 			}
@@ -145,13 +153,17 @@ func bytesTrip(_ context.Context, p *Place) (harness.Sample, error) {
 		}
 		return harness.Sample{}, nil
 	}
-	return roundTrips(rounds, func() error {
+	trip := func() error {
 		if _, err := l.Write(msg); err != nil {
 			return err
 		}
 		_, err := io.ReadFull(l, msg)
 		return err
-	})
+	}
+	if p.name == "go/asleep" {
+		return apart(rounds, trip)
+	}
+	return roundTrips(rounds, trip)
 }
 
 // Record is what gob and net/rpc encode.

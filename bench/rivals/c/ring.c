@@ -1,5 +1,5 @@
 // ring spsc|mpmc SIZE BATCH PRODUCERS CONSUMERS CPU0 CPU1: million messages a second
-// ring rtt SIZE CPU0 CPU1: time of one message there and back, over two rings
+// ring rtt SIZE ROUNDS CPU0 CPU1: time of one message there and back, over two rings
 //
 // The rings that hand-written C has: one producer and one consumer with cached
 // positions, and Vyukov's for many. Neither survives the death of a process.
@@ -101,7 +101,7 @@ static inline int mpmc_get(ring *r, unsigned char *msg, _Atomic int *stop) {
 	}
 }
 
-static uint64_t capacity(uint64_t size) { return size > 4096 ? 8 : size > 256 ? 256 : 4096; }
+static uint64_t capacity(uint64_t size) { return size > 1 << 20 ? 2 : size > 4096 ? 8 : size > 256 ? 256 : 4096; }
 
 static void throughput(int many, uint64_t size, uint64_t batch, int producers, int consumers, int cpu0, int cpu1) {
 	ring *r = make(capacity(size), size, many);
@@ -141,29 +141,21 @@ static void throughput(int many, uint64_t size, uint64_t batch, int producers, i
 	print_value(sum / 1e6);
 }
 
-static void round_trip(uint64_t size, int cpu0, int cpu1) {
+static void round_trip(uint64_t size, size_t rounds, int cpu0, int cpu1) {
 	ring *there = make(capacity(size), size, 0), *back = make(capacity(size), size, 0);
-	enum { WARM = 2000 };
-	size_t rounds = size > 4096 ? 10000 : 200000;
 	unsigned char *msg = calloc(1, size);
 	if (!fork()) {
 		pin(cpu1);
-		for (size_t i = 0; i < rounds + WARM; i++) spsc_get(there, msg, 1), spsc_put(back, msg, 1);
+		for (size_t i = 0; i < trips_of(rounds); i++) spsc_get(there, msg, 1), spsc_put(back, msg, 1);
 		_exit(0);
 	}
 	pin(cpu0);
-	uint64_t *times = calloc(rounds, sizeof *times);
-	for (size_t i = 0; i < rounds + WARM; i++) {
-		uint64_t start = now_ns();
-		spsc_put(there, msg, 1), spsc_get(back, msg, 1);
-		if (i >= WARM) times[i - WARM] = now_ns() - start;
-	}
+	PRINT_TRIPS(rounds, (spsc_put(there, msg, 1), spsc_get(back, msg, 1)));
 	reap(1);
-	print_times(times, rounds);
 }
 
 int main(int argc, char **argv) {
 	if (argc == 8) throughput(argv[1][0] == 'm', strtoull(argv[2], 0, 10), strtoull(argv[3], 0, 10), atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7]));
-	else if (argc == 5) round_trip(strtoull(argv[2], 0, 10), atoi(argv[3]), atoi(argv[4]));
+	else if (argc == 6) round_trip(strtoull(argv[2], 0, 10), strtoull(argv[3], 0, 10), atoi(argv[4]), atoi(argv[5]));
 	else return 2;
 }

@@ -1,5 +1,5 @@
 // small sem: ns for sem_wait and sem_post with nobody else
-// small futex CPU0 CPU1: round trip of two processes that sleep, ns
+// small futex CPU0 CPU1: round trip of two processes that sleep before each, ns
 // small memcpy SIZE: GB/s of one copy in cache
 // small attach|create SIZE: ns of shm_open and mmap, one page touched, and munmap and close
 #include "common.h"
@@ -29,7 +29,7 @@ static void publish(_Atomic uint32_t *w, uint32_t v) {
 }
 
 static void sleepers(int cpu0, int cpu1) {
-	enum { N = 5000 };
+	enum { N = 1000 };
 	struct { _Alignas(128) _Atomic uint32_t there; _Alignas(128) _Atomic uint32_t back; } *s = share(512);
 	if (!fork()) {
 		pin(cpu1);
@@ -39,6 +39,7 @@ static void sleepers(int cpu0, int cpu1) {
 	pin(cpu0);
 	static uint64_t times[N];
 	for (uint32_t i = 0; i < N; i++) {
+		usleep(200); // the other sleeps
 		uint64_t start = now_ns();
 		publish(&s->there, i + 1), await(&s->back, i);
 		times[i] = now_ns() - start;

@@ -86,13 +86,7 @@ template <size_t N> static int run(bool stream, int cpu0, int cpu1) {
 			for (int k = 0; k < 16; k++, n++) e.get();
 		print_value(double(n) * 1e3 / double(now_ns() - start));
 	} else {
-		static uint64_t times[ROUNDS];
-		for (int i = 0; i < ROUNDS; i++) {
-			uint64_t start = now_ns();
-			e.put(), e.get();
-			times[i] = now_ns() - start;
-		}
-		print_times(times, ROUNDS);
+		PRINT_TRIPS(ROUNDS, (e.put(), e.get()));
 	}
 	fflush(stdout);
 	kill(child, SIGKILL);

@@ -1,10 +1,12 @@
-"""mp.py queue|pipe-rtt|pool-map|pool-chunk1|pool-apply|start [SIZE]
+"""mp.py queue|pipe-rtt|pool-map|pool-chunk1|pool-apply|start [SIZE [CPU0 CPU1]]
 
-Measures Python's multiprocessing, and prints one sample as JSON.
+Measures Python's multiprocessing, and prints one sample as JSON. With processors
+this process is bound to the first, and the other to the second.
 """
 
 import json
 import multiprocessing as mp
+import os
 import sys
 import time
 
@@ -17,12 +19,19 @@ def nothing():
     pass
 
 
+def pin(side):
+    if len(sys.argv) > 4:
+        os.sched_setaffinity(0, {int(sys.argv[3 + side])})
+
+
 def fill(q, message):
+    pin(1)
     while True:
         q.put(message)
 
 
 def echo(conn):
+    pin(1)
     while True:
         conn.send_bytes(conn.recv_bytes())
 
@@ -38,6 +47,7 @@ def queue(size):
     q = mp.Queue(1024)
     p = mp.Process(target=fill, args=(q, bytes(size)), daemon=True)
     p.start()
+    pin(0)
     q.get()
     n, start = 0, time.perf_counter()
     while time.perf_counter() - start < 0.4:
@@ -62,6 +72,7 @@ def pipe_rtt(size):
     a, b = mp.Pipe()
     p = mp.Process(target=echo, args=(b,), daemon=True)
     p.start()
+    pin(0)
     message = bytes(size)
 
     def trip():

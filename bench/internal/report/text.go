@@ -1,0 +1,119 @@
+// Package report shows what was measured: as a table for the terminal, as tables
+// and pictures for the documents.
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/shoal-ipc/shoal/bench/internal/harness"
+)
+
+// Text writes the rows of a case for the terminal.
+func Text(out io.Writer, rows []harness.Row) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	name := ""
+	for _, r := range rows {
+		shown := r.Name
+		if shown == name {
+			shown = ""
+		}
+		name = r.Name
+		fmt.Fprintf(w, "%s\t%s\t%s\n", shown, r.Impl, strings.Join(cells(r), "\t"))
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
+}
+
+// cells returns the figures of a row: median, range, percentiles, allocations,
+// ratio, target and verdict.
+func cells(r harness.Row) []string {
+	if r.Runs == 0 {
+		return []string{"not measured: " + firstLine(r.Error), "", "", "", "", "", ""}
+	}
+	list := []string{figure(r.Value, r.Unit), figure(r.Low, r.Unit) + "–" + figure(r.High, r.Unit), "", "", "", "", ""}
+	if r.P99 > 0 {
+		list[2] = fmt.Sprintf("%s / %s", figure(r.P99, harness.Nanoseconds), figure(r.P999, harness.Nanoseconds))
+	}
+	if r.Allocs != nil {
+		list[3] = number(*r.Allocs)
+	}
+	if r.Ratio > 0 {
+		list[4] = number(r.Ratio)
+	}
+	if r.Target > 0 {
+		list[5] = target(r)
+	}
+	if r.Met != nil {
+		list[6] = "met"
+		if !*r.Met {
+			list[6] = "missed"
+		}
+	}
+	if r.Error != "" {
+		list[0] += " (then: " + firstLine(r.Error) + ")"
+	}
+	return list
+}
+
+// columns are the names of what cells returns.
+var columns = []string{"median", "from–to", "p99 / p99.9", "allocs", "ratio", "target", ""}
+
+// Columns returns the line above the table for the terminal.
+func Columns() string {
+	return "case, implementation, " + strings.Join(columns, ", ") + "met; the ratio is that of Shoal's median to the other's"
+}
+
+func target(r harness.Row) string {
+	sign := "≤ "
+	if r.Unit.MoreIsBetter() {
+		sign = "≥ "
+	}
+	if r.Ratio > 0 {
+		return sign + number(r.Target)
+	}
+	return sign + figure(r.Target, r.Unit)
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// scales are the names of a unit's thousandths and thousands.
+var scales = map[harness.Unit][]struct {
+	from, by float64
+	name     string
+}{
+	harness.Nanoseconds: {{1e9, 1e-9, " s"}, {1e6, 1e-6, " ms"}, {1e3, 1e-3, " µs"}, {0, 1, " ns"}},
+	harness.Millions:    {{1, 1, " M/s"}, {0, 1e3, " k/s"}},
+	harness.Gigabytes:   {{0, 1, " GB/s"}},
+	harness.Percent:     {{0, 1, " %"}},
+	harness.Mebibytes:   {{0, 1, " MiB"}},
+	harness.Count:       {{0, 1, ""}},
+}
+
+// figure returns a value with three digits and its unit.
+func figure(v float64, u harness.Unit) string {
+	for _, s := range scales[u] {
+		if v >= s.from {
+			return number(v*s.by) + s.name
+		}
+	}
+	return number(v)
+}
+
+// number returns v with three digits, without an exponent.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 1 || v == 0:
+		return strings.TrimSuffix(fmt.Sprintf("%.2f", v), ".00")
+	}
+	return fmt.Sprintf("%.2g", v)
+}
