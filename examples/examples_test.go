@@ -101,6 +101,18 @@ func examples() []example {
 			want: "Single processor time:  TIME\nMulti processor time:  TIME\n",
 		},
 		{
+			program: "ratelimit", ordered: true,
+			want: "10.0.0.1 got 5\n10.0.0.2 got 3\n",
+		},
+		{
+			program: "sessions", ordered: true,
+			want: "welcome ada\nada was here before\nhello ada\nada was [reader writer]\nwho are you?\n",
+		},
+		{
+			program: "inventory",
+			want:    "cups: 0 left, 1000 sold\nmugs: 0 left, 1000 sold\nthere is no such item\n",
+		},
+		{
 			program: "prefork", ordered: true,
 			want: "a server was killed and is replaced\nserved 20 told to slow down 10\n",
 		},

@@ -73,6 +73,8 @@ func (e *SpaceError) Error() string {
 		return fmt.Sprintf("shm: no space for another participant in %s: every slot is taken", what)
 	case e.Limit == limitEntries:
 		return fmt.Sprintf("shm: no space for %s: every entry of the directory is taken", what)
+	case strings.HasSuffix(e.Limit, "entries"):
+		return fmt.Sprintf("shm: no space in %s: need %d more entry, have %d (limit: %s)", what, e.Need, e.Free, e.Limit)
 	case e.Free < 0:
 		return fmt.Sprintf("shm: no space for %s: need %d bytes (limit: %s)", what, e.Need, e.Limit)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/array"
+	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/queue"
@@ -279,6 +280,8 @@ func TestImpossibleSpecs(t *testing.T) {
 			semaphore.Spec{Permits: -1, Kind: semaphore.Signal}),
 		"queue": specs(queue.Create[string], queue.Spec{Cap: -1}, queue.Spec{Mode: 3}, queue.Spec{SlotSize: -1},
 			queue.Spec{MaxSize: -1}, queue.Spec{Heap: -1}),
+		"map":                 specs(kv.Create[string, any], kv.Spec{Cap: -1}, kv.Spec{Cap: 1 << 28}, kv.Spec{KeySize: -1}, kv.Spec{ValueSize: -1}, kv.Spec{KeySize: 1 << 20}),
+		"map of fixed layout": specs(kv.Create[int64, int64], kv.Spec{KeySize: 9}, kv.Spec{ValueSize: 4}, kv.Spec{KeySize: -8}),
 	} {
 		for i, create := range v {
 			if _, err := create(t.Context(), seg, "x"); !errors.Is(err, fs.ErrInvalid) {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/shoal-ipc/shoal/array"
+	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/queue"
@@ -370,6 +371,7 @@ var (
 func TestSentinels(t *testing.T) {
 	for _, tt := range []struct{ err, is error }{
 		{queue.ErrShutdown, fs.ErrClosed},
+		{kv.ErrNotFound, fs.ErrNotExist},
 		{&shm.IncompatibleError{}, shm.ErrIncompatible},
 		{&shm.CorruptError{}, shm.ErrCorrupt},
 		{&shm.SpaceError{}, shm.ErrNoSpace},
@@ -391,6 +393,7 @@ func TestSentinels(t *testing.T) {
 		"queue: message too large":                         queue.ErrTooLarge,
 		"queue: already settled":                           queue.ErrSettled,
 		"queue: shut down: file already closed":            queue.ErrShutdown,
+		"kv: no such key: file does not exist":             kv.ErrNotFound,
 		"process: Main has not been called: call process.Main first in main, or in TestMain": process.ErrNoMain,
 	} {
 		if err.Error() != text {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/array"
+	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/queue"
@@ -84,6 +85,7 @@ func TestAnotherSpec(t *testing.T) {
 			"MaxSize":  with(queue.OpenOrCreate[int64], queue.Spec{MaxSize: 33}),
 			"Heap":     with(queue.OpenOrCreate[int64], queue.Spec{Heap: 1 << 20}),
 		},
+		"map": {"Cap": with(kv.OpenOrCreate[int64, int64], kv.Spec{Cap: 4})},
 	}
 	each(t, func(t *testing.T, th thing, h handle) {
 		if th.spec != nil && len(wants[th.kind]) == 0 {

@@ -340,7 +340,7 @@ func queues() []thing {
 // things are all types of handles.
 func things() []thing {
 	var all []thing
-	for _, some := range [][]thing{values(), arrays(), locks(), queues()} {
+	for _, some := range [][]thing{values(), arrays(), locks(), queues(), maps()} {
 		all = append(all, some...)
 	}
 	return all

@@ -8,6 +8,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/condition"
 	"github.com/shoal-ipc/shoal/internal/duplex"
 	"github.com/shoal-ipc/shoal/internal/event"
+	"github.com/shoal-ipc/shoal/internal/hashmap"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
 	"github.com/shoal-ipc/shoal/internal/ring"
@@ -35,6 +36,7 @@ var all = [...]*object.Kind{
 	11: permit.Kind(),
 	12: ring.Kind(),
 	13: duplex.Kind(),
+	14: hashmap.Kind(),
 }
 
 // ByID returns the kind with that number, or nil.

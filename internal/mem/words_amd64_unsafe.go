@@ -22,3 +22,7 @@ func copyOut(dst []byte, src []satomic.Uint64) {
 func copyIn(dst []satomic.Uint64, src []byte) {
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), len(dst)*8), src)
 }
+
+func equalBytes(words []satomic.Uint64, b []byte) bool {
+	return len(b) <= len(words)*8 && string(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(b))) == string(b)
+}

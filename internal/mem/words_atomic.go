@@ -3,6 +3,7 @@
 package mem
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
@@ -34,4 +35,20 @@ func copyIn(dst []satomic.Uint64, src []byte) {
 		dst[i].Store(binary.NativeEndian.Uint64(src))
 		src = src[8:]
 	}
+}
+
+func equalBytes(words []satomic.Uint64, b []byte) bool {
+	if len(b) > len(words)*8 {
+		return false
+	}
+	for i := 0; len(b) > 0; i++ {
+		var w [8]byte
+		binary.NativeEndian.PutUint64(w[:], words[i].Load())
+		n := min(len(b), 8)
+		if !bytes.Equal(w[:n], b[:n]) {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
 }

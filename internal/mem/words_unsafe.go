@@ -33,3 +33,12 @@ func CopyOut[T any](dst *T, src []satomic.Uint64) { copyOut(BytesOf(dst), src) }
 // It is ordered, as the atomics are, after what the caller stored before and
 // before what it stores next.
 func CopyIn[T any](dst []satomic.Uint64, src *T) { copyIn(dst, BytesOf(src)) }
+
+// CopyBytesOut is CopyOut for bytes: it fills dst, or as much of it as src has.
+func CopyBytesOut(dst []byte, src []satomic.Uint64) { copyOut(dst, src) }
+
+// CopyBytesIn is CopyIn for bytes, of which dst holds all.
+func CopyBytesIn(dst []satomic.Uint64, src []byte) { copyIn(dst, src) }
+
+// EqualBytes reports whether words begins with b, read as CopyOut does.
+func EqualBytes(words []satomic.Uint64, b []byte) bool { return equalBytes(words, b) }

@@ -38,6 +38,7 @@ var untouched = map[string]string{
 	"lock.Mutex.MarshalText":   "known since the opening",
 	"semaphore.Semaphore.Spec": "known since the opening",
 	"queue.Queue.Spec":         "known since the opening",
+	"kv.Map.Spec":              "known since the opening",
 }
 
 // textOnly are methods of errors, states and the like.
