@@ -10,7 +10,7 @@ import (
 )
 
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind()}
+	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind()}
 }
 
 func kindNamed(name string) (kind, bool) {

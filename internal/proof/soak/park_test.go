@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/shoal-ipc/shoal/array"
+	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/semaphore"
 	"github.com/shoal-ipc/shoal/shm"
@@ -51,11 +52,14 @@ type park struct {
 	cond    *lock.Cond // of the second mutex
 	event   *lock.Event
 	barrier *lock.Barrier
+	table   *lock.Table
+	clerks  *array.Atomic[int64] // who has each number of the table
 	books   *array.Array[int64]  // two for each mutex
 	inside  *array.Atomic[int64] // who is, for each mutex
 	permits *semaphore.Semaphore
 	holders *array.Atomic[int64] // who has each permit
 	events  *semaphore.Semaphore
+	entries *kv.Map[string, chapter]
 	lanes   []lane
 }
 
@@ -89,12 +93,15 @@ func createPark(ctx context.Context, r *rand.Rand, seg *shm.Segment) error {
 	_, e12 := lock.CreateCond(ctx, m, "cond")
 	_, e13 := lock.CreateEvent(ctx, seg, "event")
 	_, e14 := lock.CreateBarrier(ctx, seg, "barrier", lock.BarrierSpec{Parties: 2})
-	return errors.Join(e11, e12, e13, e14, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
+	_, e15 := kv.Create[string, chapter](ctx, seg, "map", kv.Spec{Cap: mapRoom})
+	_, noTable := lock.CreateTable(ctx, seg, "table", lock.TableSpec{Len: numbered})
+	_, noClerks := array.CreateAtomic[int64](ctx, seg, "clerks", array.Spec{Len: numbered})
+	return errors.Join(noTable, noClerks, e11, e12, e13, e14, e15, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
 }
 
 func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
 	p := &park{gate: new(gate), seg: seg, lanes: make([]lane, len(lanes))}
-	var e [15]error
+	var e [16]error
 	p.value, e[0] = value.Open[chapter](ctx, seg, "value")
 	p.number, e[1] = value.OpenAtomic[int64](ctx, seg, "number")
 	p.numbers, e[2] = array.OpenAtomic[int64](ctx, seg, "numbers")
@@ -112,7 +119,11 @@ func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
 	}
 	p.event, e[13] = lock.OpenEvent(ctx, seg, "event")
 	p.barrier, e[14] = lock.OpenBarrier(ctx, seg, "barrier")
-	err := errors.Join(e[:]...)
+	p.entries, e[15] = kv.Open[string, chapter](ctx, seg, "map")
+	var noTable, noClerks error
+	p.table, noTable = lock.OpenTable(ctx, seg, "table")
+	p.clerks, noClerks = array.OpenAtomic[int64](ctx, seg, "clerks")
+	err := errors.Join(noTable, noClerks, errors.Join(e[:]...))
 	for i, l := range lanes {
 		var failed error
 		p.lanes[i], failed = l.lane.open(ctx, seg, "queue/"+l.name)

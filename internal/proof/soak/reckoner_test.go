@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// reckoner uses the values and arrays of a segment.
+// reckoner uses the values and arrays of a segment, and its map.
 type reckoner struct {
 	*park
 	account
@@ -18,7 +18,7 @@ type reckoner struct {
 }
 
 func (c *reckoner) step(ctx context.Context) error {
-	switch c.r.IntN(8) {
+	switch c.r.IntN(10) {
 	case 0, 1:
 		return c.update(ctx)
 	case 2:
@@ -53,6 +53,8 @@ func (c *reckoner) step(ctx context.Context) error {
 		})
 	case 6:
 		return c.copyWords()
+	case 7, 8:
+		return c.useMap(ctx)
 	}
 	x := uint64(c.r.Uint32())
 	c.words.Set(c.r.IntN(slots), x<<32|x)

@@ -23,6 +23,7 @@ const (
 	slotAdds          // to a number of the array
 	supplies          // permits added to the semaphore of events
 	consumes          // and taken
+	mapAdds           // to a number in the map
 	closes            // segments closed while they were in use
 	spaces            // refusals for want of room
 	shortages         // refusals for want of descriptors
