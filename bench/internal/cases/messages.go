@@ -44,7 +44,7 @@ func singles() []harness.Case {
 		n := strconv.Itoa(size)
 		arg := "size=" + n
 		mine := own("shoal", "shoal/stream", arg, "batch=1", "mode=spsc", "sides=2")
-		if size > 65536 {
+		if size >= 65536 {
 			mine = own("shoal", "shoal/bigstream", arg, "sides=2")
 		}
 		c := harness.Case{
@@ -64,6 +64,9 @@ func singles() []harness.Case {
 				native("boost lockfree", "cpp/boost.cpp", "spsc", n), native("boost mq", "cpp/boost.cpp", "mq", n),
 				native("posix mq", "c/mq.c", "stream", n), script("python queue", "python/mp.py", "queue", n),
 				own("gob", "go/gob", arg, "by=unix", "sides=2"))
+		}
+		if size == 65536 {
+			c.Impls = append(c.Impls, own("shoal by value", "shoal/stream", arg, "batch=1", "mode=spsc", "sides=2"))
 		}
 		if size == 64 {
 			c.Impls = append(c.Impls, native("iceoryx", "cpp/iceoryx.cpp", "stream", n),
@@ -128,13 +131,10 @@ func roundTrips() []harness.Case {
 		n, arg := strconv.Itoa(size), "size="+strconv.Itoa(size)
 		hot, slow := "20000", "2000" // round trips without system calls, and with some
 		mine := own("shoal", "shoal/roundtrip", arg, "rounds="+hot, "sides=2")
-		if size > 65536 {
-			hot, slow = strconv.Itoa((1<<30)/size), strconv.Itoa((1<<30)/size)
+		if size >= 65536 {
+			hot = strconv.Itoa(min((1<<30)/size, 4000))
+			slow = strconv.Itoa(min((1<<30)/size, 2000))
 			mine = own("shoal", "shoal/bigtrip", arg, "rounds="+hot, "sides=2")
-		}
-		if size == 65536 {
-			hot = "4000"
-			mine = own("shoal", "shoal/roundtrip", arg, "rounds="+hot, "sides=2")
 		}
 		c := harness.Case{
 			Name: "roundtrip/" + sizeName(size), Unit: harness.Nanoseconds,
@@ -146,6 +146,9 @@ func roundTrips() []harness.Case {
 				own("pipe", "go/roundtrip", arg, "by=pipe", "rounds="+slow, "sides=2"),
 				own("unix", "go/roundtrip", arg, "by=unix", "rounds="+slow, "sides=2"),
 			},
+		}
+		if size == 65536 {
+			c.Impls = append(c.Impls, own("shoal by value", "shoal/roundtrip", arg, "rounds="+hot, "sides=2"))
 		}
 		if size <= 65536 {
 			c.Impls = append(c.Impls, own("net/rpc", "go/rpc", arg, "by=unix", "rounds=2000", "sides=2"))
@@ -174,23 +177,25 @@ func roundTrips() []harness.Case {
 // what counts is what the kernel needs to wake it.
 func sleepers() []harness.Case {
 	targets := []harness.Target{{Rival: "c futex", Ratio: 1.2}}
+	apart := []string{"size=64", "gap=200", "rounds=1000", "sides=2"}
+	close := []string{"size=64", "gap=0", "rounds=1000", "sides=2"}
 	return []harness.Case{
 		{
 			Name: "asleep/64B/two processors", Unit: harness.Nanoseconds, Targets: targets,
 			Impls: []harness.Impl{
-				own("shoal", "shoal/asleep", "size=64", "rounds=1000", "sides=2"), native("c futex", "c/small.c", "futex"),
-				own("pipe", "go/asleep", "size=64", "by=pipe", "rounds=1000", "sides=2"),
+				own("shoal", "shoal/asleep", apart...), native("c futex", "c/small.c", "futex", "200"),
+				own("pipe", "go/asleep", append(apart, "by=pipe")...),
 			},
 		},
 		{
 			Name: "asleep/64B/one processor", Unit: harness.Nanoseconds, Targets: targets, Alone: true,
 			Impls: []harness.Impl{
-				together("shoal", "shoal/asleep", "size=64", "rounds=1000", "sides=2"),
+				together("shoal", "shoal/asleep", close...),
 				{Name: "c futex", Command: func(t *harness.Tools) ([]string, error) {
 					cpu := strconv.Itoa(t.CPUs[0])
-					return t.Compiled("c/small.c", "futex", cpu, cpu)
+					return t.Compiled("c/small.c", "futex", "0", cpu, cpu)
 				}},
-				together("pipe", "go/asleep", "size=64", "by=pipe", "rounds=1000", "sides=2"),
+				together("pipe", "go/asleep", append(close, "by=pipe")...),
 			},
 		},
 	}
@@ -228,7 +233,7 @@ func segments() []harness.Case {
 			Name: "idle/10000 handles", Unit: harness.Nanoseconds, Alone: true,
 			Impls: []harness.Impl{free("shoal", "shoal/idle", "segments=100", "handles=10000")},
 			Bounds: []harness.Bound{
-				{Of: "CPU a second", Unit: harness.Nanoseconds, Limit: 1e6},
+				{Of: "CPU a second", Unit: harness.Nanoseconds, Limit: 5e6},
 				{Of: "threads", Unit: harness.Count, Limit: 20},
 				{Of: "memory", Unit: harness.Mebibytes, Limit: 64},
 			},

@@ -161,7 +161,7 @@ func bytesTrip(_ context.Context, p *Place) (harness.Sample, error) {
 		return err
 	}
 	if p.name == "go/asleep" {
-		return apart(rounds, trip)
+		return apart(rounds, p.gap(), trip)
 	}
 	return roundTrips(rounds, trip)
 }

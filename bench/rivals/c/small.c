@@ -1,5 +1,5 @@
 // small sem: ns for sem_wait and sem_post with nobody else
-// small futex CPU0 CPU1: round trip of two processes that sleep before each, ns
+// small futex GAP CPU0 CPU1: round trip of two processes that sleep, GAP µs after the last, ns
 // small memcpy SIZE: GB/s of one copy in cache
 // small attach|create SIZE: ns of shm_open and mmap, one page touched, and munmap and close
 #include "common.h"
@@ -28,7 +28,7 @@ static void publish(_Atomic uint32_t *w, uint32_t v) {
 	syscall(SYS_futex, w, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static void sleepers(int cpu0, int cpu1) {
+static void sleepers(useconds_t gap, int cpu0, int cpu1) {
 	enum { N = 1000 };
 	struct { _Alignas(128) _Atomic uint32_t there; _Alignas(128) _Atomic uint32_t back; } *s = share(512);
 	if (!fork()) {
@@ -39,7 +39,7 @@ static void sleepers(int cpu0, int cpu1) {
 	pin(cpu0);
 	static uint64_t times[N];
 	for (uint32_t i = 0; i < N; i++) {
-		usleep(200); // the other sleeps
+		if (gap) usleep(gap); // the other sleeps
 		uint64_t start = now_ns();
 		publish(&s->there, i + 1), await(&s->back, i);
 		times[i] = now_ns() - start;
@@ -85,7 +85,7 @@ static void segments(int create, size_t size) {
 int main(int argc, char **argv) {
 	if (argc < 2) return 2;
 	if (!strcmp(argv[1], "sem")) semaphore();
-	else if (!strcmp(argv[1], "futex")) sleepers(atoi(argv[2]), atoi(argv[3]));
+	else if (!strcmp(argv[1], "futex")) sleepers((useconds_t)atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
 	else if (!strcmp(argv[1], "memcpy")) copy(strtoull(argv[2], 0, 10));
 	else segments(argv[1][0] == 'c', strtoull(argv[2], 0, 10));
 }
