@@ -42,7 +42,7 @@ type handle interface {
 // kinds returns all kinds of objects. The machinery below is the same: only some
 // are swept in full.
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), arrayKind(), numbersKind(), mutexKind(), semaphoreKind(), queueKind(), eventKind(), barrierKind(), rwKind(), condKind(), mapKind()}
+	return []kind{valueKind(), atomicKind(), arrayKind(), numbersKind(), mutexKind(), semaphoreKind(), queueKind(), eventKind(), barrierKind(), rwKind(), condKind(), mapKind(), tableKind()}
 }
 
 // object is what all objects are called.

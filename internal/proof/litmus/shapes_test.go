@@ -97,7 +97,7 @@ func publications() []shape {
 			allowed: published, forbids: torn,
 		},
 		{
-			name: "CompareAndSwap, CompareAndSwap", labels: []string{"robust.free", "permit.tally", "permit.stock"},
+			name: "CompareAndSwap, CompareAndSwap", labels: []string{"robust.free", "robust.allotted", "robust.returned", "permit.tally", "permit.stock"},
 			parties: []func(*cell) (uint64, uint64){
 				func(c *cell) (uint64, uint64) { write(c, 1); c.x.CompareAndSwap(0, 1); return 0, 0 },
 				func(c *cell) (uint64, uint64) {

@@ -12,7 +12,7 @@ import (
 )
 
 // gatherer uses what processes meet at: the read-write mutex, the condition, the
-// event and the barrier of a segment. It waits for moments only, for nobody need
+// event and the barrier of a segment, and the numbers of a table. It waits for moments only, for nobody need
 // come.
 type gatherer struct {
 	*park
@@ -22,7 +22,7 @@ type gatherer struct {
 func (g *gatherer) step(ctx context.Context) error {
 	moment, cancel := context.WithTimeout(ctx, time.Duration(g.r.IntN(3000))*time.Microsecond)
 	defer cancel()
-	switch g.r.IntN(8) {
+	switch g.r.IntN(9) {
 	case 0, 1:
 		return g.write(moment, g.r.IntN(2000))
 	case 2, 3:
@@ -31,6 +31,8 @@ func (g *gatherer) step(ctx context.Context) error {
 		return g.await(moment)
 	case 6:
 		return g.raise(moment)
+	case 7:
+		return g.number(moment)
 	}
 	return g.meet(moment)
 }
