@@ -42,6 +42,7 @@ var readFiles = process.Func("readFiles", func(_ context.Context, f files) error
 	return nil
 })
 
+// Conformance: PIP-10.
 func TestFilesAreInherited(t *testing.T) {
 	dir := t.TempDir()
 	var want strings.Builder

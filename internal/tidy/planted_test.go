@@ -12,7 +12,11 @@ func sound() map[string]string {
 	return map[string]string{
 		"README.md": "Text about `queue.Put` and `queue.Queue.Len`, see [layout](docs/layout.md).\n\n" +
 			"```sh\ngo run ./examples/value_array_queue\ngo test ./...\n```\n\n```go\nfmt.Println(1)\n```\n",
-		".ci/run":          "example() { go run ./examples/value_array_queue; }\ntest() { go test ./...; }\n",
+		".ci/run": "example() { go run ./examples/value_array_queue; }\ntest() { go test ./...; }\n",
+		"docs/from-python.md": "| id | holds | in | tests |\n|---|---|---|---|\n" +
+			"| QUE-01 | it holds | `queue` | `TestQueue/QUE-01`, `TestOther` |\n",
+		"queue/queue_test.go": "package queue_test\n\nimport \"testing\"\n\nvar _ = \"QUE-01\"\n\n" +
+			"func TestQueue(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\n",
 		"docs/layout.md":   "# Layout\n\n<!-- struct queue/layout.go header -->\n\n" + soundTable,
 		"examples/main.go": "// Command main is an example.\npackage main\n\nfunc main() {\n\tfmt.Println(1)\n}\n",
 		"queue/queue.go":   soundQueue,
@@ -119,6 +123,12 @@ var planted = []struct {
 	{"words", add("docs/layout.md", "TO"+"DO: more.\n"), "does not belong here"},
 	{"commands", replace(".ci/run", "go test ./...", "go test ./queue"), `CI does not run "go test ./..."`},
 	{"commands", replace("README.md", "go run ./examples/value_array_queue\n", ""), "does not say"},
+	{"conformance", replace("queue/queue_test.go", "TestQueue(", "TestStack("), `queue has no "TestQueue"`},
+	{"conformance", replace("queue/queue_test.go", "\"QUE-01\"", "\"QUE-02\""), `no subtest "QUE-01"`},
+	{"conformance", replace("docs/from-python.md", "| QUE-01", "| QUE-03"), "does not bear QUE-03"},
+	{"conformance", replace("docs/from-python.md", "`queue`", "`lock`"), `lock has no "TestQueue"`},
+	{"conformance", replace("docs/from-python.md", ", `TestOther`", " | `TestOther`"), "has 5 cells"},
+	{"conformance", add("docs/from-python.md", "| QUE-01 | again | `queue` | `TestOther` |\n"), "a second row"},
 }
 
 func TestPlanted(t *testing.T) {

@@ -45,6 +45,7 @@ func rules() []rule {
 		{"files", missingFiles},
 		{"words", foreignWords},
 		{"commands", unsaidCommands},
+		{"conformance", untested},
 	}
 }
 
