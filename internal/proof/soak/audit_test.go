@@ -65,7 +65,7 @@ func (d *round) auditSegment(ctx context.Context, i int, name string, opts *shm.
 	if err != nil {
 		return err
 	}
-	errs := []error{seg.Check(), d.reckon(p, total), settleLocks(ctx, p), settleShared(ctx, p), settleNumbers(ctx, p), settleNumbers(ctx, p), settleMap(ctx, p, total[mapAdds]), d.swept(ctx, seg, name)}
+	errs := []error{seg.Check(), d.reckon(p, total), settleLocks(ctx, p), settleShared(ctx, p), settleNumbers(ctx, p), settleMap(ctx, p, total[mapAdds]), d.swept(ctx, seg, name)}
 	for l := range lanes {
 		if err := d.auditLane(ctx, p, name, l); err != nil {
 			errs = append(errs, fmt.Errorf("queue %s: %w", lanes[l].name, err))

@@ -54,8 +54,6 @@ type park struct {
 	barrier *lock.Barrier
 	table   *lock.Table
 	clerks  *array.Atomic[int64] // who has each number of the table
-	table   *lock.Table
-	clerks  *array.Atomic[int64] // who has each number of the table
 	books   *array.Array[int64]  // two for each mutex
 	inside  *array.Atomic[int64] // who is, for each mutex
 	permits *semaphore.Semaphore
@@ -98,9 +96,7 @@ func createPark(ctx context.Context, r *rand.Rand, seg *shm.Segment) error {
 	_, e15 := kv.Create[string, chapter](ctx, seg, "map", kv.Spec{Cap: mapRoom})
 	_, noTable := lock.CreateTable(ctx, seg, "table", lock.TableSpec{Len: numbered})
 	_, noClerks := array.CreateAtomic[int64](ctx, seg, "clerks", array.Spec{Len: numbered})
-	_, noTable := lock.CreateTable(ctx, seg, "table", lock.TableSpec{Len: numbered})
-	_, noClerks := array.CreateAtomic[int64](ctx, seg, "clerks", array.Spec{Len: numbered})
-	return errors.Join(noTable, noClerks, noTable, noClerks, e11, e12, e13, e14, e15, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
+	return errors.Join(noTable, noClerks, e11, e12, e13, e14, e15, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
 }
 
 func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
