@@ -40,6 +40,9 @@ var untouched = map[string]string{
 	"lock.Mutex.MarshalText":   "known since the opening",
 	"semaphore.Semaphore.Spec": "known since the opening",
 	"queue.Queue.Spec":         "known since the opening",
+	"pipe.Conn.Spec":           "known since the opening",
+	"pipe.Conn.LocalAddr":      "known since the opening",
+	"pipe.Conn.RemoteAddr":     "known since the opening",
 	"kv.Map.Spec":              "known since the opening",
 }
 

@@ -21,6 +21,9 @@ type stage struct {
 	open func(ctx context.Context, p place) (world, error)
 	// fresh stages are made anew for each kill.
 	fresh bool
+	// joint stages need the survivor from the beginning: it cannot leave the victim
+	// alone and come back when somebody else has repaired.
+	joint bool
 	// deep stages have who repairs killed at every step, in a full run.
 	deep       bool
 	operations []*operation

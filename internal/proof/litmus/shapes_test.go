@@ -62,7 +62,7 @@ func publications() []shape {
 			name: "Store, Load",
 			labels: []string{
 				"shm.header.ready", "shm.entry.state", "shm.participant.word", "shm.header.deaths", "shm.header.size",
-				"shm.header.state", "ring.slot.word", "ring.queued",
+				"shm.header.state", "ring.slot.word", "ring.queued", "duplex.writePos",
 			},
 			parties: []func(*cell) (uint64, uint64){
 				func(c *cell) (uint64, uint64) { write(c, 1); c.x.Store(1); return 0, 0 }, look,
@@ -90,7 +90,7 @@ func publications() []shape {
 			allowed: published, forbids: torn,
 		},
 		{
-			name: "CompareAndSwap, Load", labels: []string{"permit.entry", "ring.slot.word", "event.state", "barrier.phase", "barrier.joined", "condition.counts"},
+			name: "CompareAndSwap, Load", labels: []string{"permit.entry", "ring.slot.word", "event.state", "barrier.phase", "barrier.joined", "condition.counts", "duplex.owner"},
 			parties: []func(*cell) (uint64, uint64){
 				func(c *cell) (uint64, uint64) { write(c, 1); c.x.CompareAndSwap(0, 1); return 0, 0 }, look,
 			},
@@ -212,6 +212,37 @@ func exchanges() []shape {
 			forbids: "a message is torn, or overwritten while it is read",
 		},
 		{
+			name: "two positions", labels: []string{"duplex.writePos", "duplex.readPos"},
+			parties: []func(*cell) (uint64, uint64){
+				func(c *cell) (uint64, uint64) {
+					write(c, 1)
+					c.x.Store(1)
+					for range 40 {
+						if c.y.Load() == 1 {
+							write(c, 2)
+							c.x.Store(2)
+							return 1, 0
+						}
+					}
+					return 0, 0
+				},
+				func(c *cell) (uint64, uint64) {
+					for range 40 {
+						if c.x.Load() != 0 {
+							n := read(c)
+							c.y.Store(1)
+							return 1, n
+						}
+					}
+					return 0, 0
+				},
+			},
+			allowed: map[string]string{
+				"0 | 0": "not seen", "0 | 1,11": "read", "1 | 1,11": "read, and the memory used again",
+			},
+			forbids: "bytes are torn, or overwritten while they are read",
+		},
+		{
 			name: "one claim", labels: []string{"ring.slot.word", "ring.owner", "robust.free", "permit.tally"},
 			parties: []func(*cell) (uint64, uint64){
 				func(c *cell) (uint64, uint64) { return claim(c.x, 1) },
@@ -240,14 +271,14 @@ func dekkers() []shape {
 	lost := "a waiter sleeps, and who changed what it waits for does not wake it"
 	return []shape{
 		{
-			name: "announce, Store", labels: []string{"cell.event.flag", "permit.bell", "ring.slot.word"},
+			name: "announce, Store", labels: []string{"cell.event.flag", "permit.bell", "ring.slot.word", "duplex.bell"},
 			parties: []func(*cell) (uint64, uint64){
 				announce, func(c *cell) (uint64, uint64) { c.x.Store(1); return c.y.Load(), 0 },
 			},
 			allowed: oneSees, forbids: lost, emulated: "0 | 0",
 		},
 		{
-			name: "announce, CompareAndSwap", labels: []string{"cell.event.flag", "permit.bell", "ring.slot.word", "event.state", "barrier.phase"},
+			name: "announce, CompareAndSwap", labels: []string{"cell.event.flag", "permit.bell", "ring.slot.word", "event.state", "barrier.phase", "duplex.bell"},
 			parties: []func(*cell) (uint64, uint64){
 				announce, func(c *cell) (uint64, uint64) { c.x.CompareAndSwap(0, 1); return c.y.Load(), 0 },
 			},
