@@ -104,7 +104,7 @@ func (p *Pool) exhume(m *member) {
 			return
 		}
 		t, _, ok := parseTask(b)
-		if c := p.chunks[t.chunk]; ok && c != nil && c.worker == m && c.feed == nil {
+		if c := p.books.find(t.chunk); ok && c != nil && c.worker == m && c.feed == nil {
 			c.payload = b
 		}
 	}
@@ -165,7 +165,7 @@ func (p *Pool) replace(m *member, exit *process.ExitError) {
 		if over {
 			return
 		}
-		if err != nil && n > 5+p.opts.Workers {
+		if err != nil && n > p.mostMourned(exit) {
 			p.failAll(startError(err))
 			return
 		}
@@ -179,6 +179,15 @@ func (p *Pool) replace(m *member, exit *process.ExitError) {
 		p.mourned++
 		p.mu.Unlock()
 	}
+}
+
+// mostMourned returns how many workers in a row may end before they are ready.
+// One that ends by itself will do so again; one that was killed may have had bad luck.
+func (p *Pool) mostMourned(exit *process.ExitError) int {
+	if exit != nil && exit.Signal != 0 {
+		return 100 + p.opts.Workers
+	}
+	return 5 + p.opts.Workers
 }
 
 // pause waits for d, or returns false when the pool is closed.

@@ -71,7 +71,6 @@ func (f *Function[In, Out]) single(j *job, t *Future[Out], in In) (*chunk, error
 	j.size = sizeOf(outCodec)
 	l := newLoad(inCodec)
 	if err := l.add(in); err != nil {
-		putBuffer(l.buf)
 		return nil, err
 	}
 	return l.chunk(j, 0), nil

@@ -121,7 +121,8 @@ func (p *Pool) take(b []byte) {
 	switch {
 	case r.flags&flagHello != 0:
 		p.mu.Lock()
-		m.ready, m.last = true, time.Now()
+		m.ready = true
+		p.hear(m)
 		p.mourned = 0
 		p.dispatch()
 		p.mu.Unlock()
@@ -138,11 +139,17 @@ func (p *Pool) take(b []byte) {
 	}
 }
 
+// hear notes that something came from m. It is called with mu held.
+func (p *Pool) hear(m *member) {
+	p.messages++
+	m.heard = p.messages
+}
+
 // takeResult absorbs results.
 func (p *Pool) takeResult(m *member, r result, body []byte) {
 	p.mu.Lock()
-	m.last = time.Now()
-	c := p.chunks[r.chunk]
+	p.hear(m)
+	c := p.books.find(r.chunk)
 	if c == nil || c.worker != m || int64(r.first)+int64(r.count) > int64(c.count) {
 		p.mu.Unlock()
 		return // it ended otherwise meanwhile

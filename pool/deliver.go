@@ -39,7 +39,7 @@ func (p *Pool) forget(c *chunk) {
 		return
 	}
 	c.ended = true
-	delete(p.chunks, c.id)
+	p.books.remove(c)
 	if c.feed != nil {
 		c.feed.cancel()
 	}
@@ -48,7 +48,6 @@ func (p *Pool) forget(c *chunk) {
 	} else {
 		p.unqueue(c)
 	}
-	putBuffer(c.payload)
 	c.payload = nil
 }
 

@@ -15,7 +15,7 @@ const (
 	patience  = time.Millisecond       // after which a worker that is silent has a long task
 )
 
-// submit queues c, or fails.
+// submit queues c, or fails. The caller may use a borrowed payload again.
 func (p *Pool) submit(c *chunk) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -25,12 +25,13 @@ func (p *Pool) submit(c *chunk) error {
 	if c.job.ended {
 		return c.job.ctx.Err()
 	}
-	p.last++
-	c.id = p.last
-	p.chunks[c.id] = c
+	p.books.add(c)
 	p.live.Add(1)
 	p.pending = append(p.pending, c)
 	p.dispatch()
+	if c.worker == nil && !c.ended && len(c.payload) <= borrowed {
+		c.payload = slices.Clone(c.payload)
+	}
 	return nil
 }
 
@@ -56,9 +57,7 @@ func (p *Pool) dispatch() {
 		}
 		p.unqueue(c)
 	}
-	if len(p.chunks) > 0 && !p.closed {
-		p.watchBalance()
-	}
+	p.watchBalance()
 }
 
 // choose returns the worker that c should go to: one that has nothing to do, the
@@ -82,7 +81,7 @@ func (m *member) before(other *member) bool {
 	if a, b := len(m.assigned), len(other.assigned); a != b {
 		return a < b
 	}
-	return len(m.assigned) == 0 && m.last.After(other.last)
+	return len(m.assigned) == 0 && m.heard > other.heard
 }
 
 // mayTake reports whether m has room for c.
@@ -138,7 +137,6 @@ func (p *Pool) assign(m *member, c *chunk) bool {
 		if m.inbox.TryPut(c.payload) != nil {
 			return false // what m has done last is not quite over, so something will come
 		}
-		putBuffer(c.payload)
 		c.payload = nil
 	}
 	c.worker = m
@@ -199,13 +197,16 @@ func (p *Pool) recall(m *member) []*chunk {
 			return back
 		}
 		t, _, ok := parseTask(b)
-		c := p.chunks[t.chunk]
+		c := p.books.find(t.chunk)
 		if !ok || c == nil || c.worker != m {
 			continue
 		}
+		c.payload = b
+		if p.progress.Load(m.index*wordsPerWorker+wordChunk) == c.id {
+			continue // m has died in it: this is for its burial
+		}
 		m.release(c)
 		m.tasks -= c.count - c.arrived
-		c.payload = b
 		back = append(back, c)
 	}
 }
@@ -218,28 +219,36 @@ func (p *Pool) requeue(chunks []*chunk) {
 }
 
 // watchBalance looks for a worker that has nothing to do while tasks wait behind
-// another one's: if that seems to take long, they change places.
+// another one's. If that one stays silent, they are taken back for the first.
 func (p *Pool) watchBalance() {
+	if p.victim != nil {
+		return // the timer runs
+	}
 	idle, victim := p.imbalance()
-	if idle == nil || victim == nil {
+	if idle == nil || victim == nil || p.closed {
+		p.victim = nil
 		return
 	}
-	if wait := patience - time.Since(victim.last); wait > 0 {
-		p.balance.Reset(wait)
+	p.victim, p.silence = victim, victim.heard
+	p.balance.Reset(patience)
+}
+
+// rebalance takes tasks away from a worker that was silent since watchBalance.
+func (p *Pool) rebalance() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.victim
+	p.victim = nil
+	if m == nil || p.closed {
 		return
 	}
-	back := p.recall(victim)
-	if len(back) == 0 {
+	if m.heard != p.silence {
+		p.watchBalance()
 		return
 	}
-	victim.last = time.Now() // not again at once
-	for i, c := range back {
-		m := p.choose(c)
-		if m == nil || !p.assign(m, c) {
-			p.requeue(back[i:])
-			return
-		}
-	}
+	back := p.recall(m)
+	p.requeue(back)
+	p.dispatch()
 }
 
 // imbalance returns a worker that has nothing to do, and the one that has most.
@@ -253,10 +262,4 @@ func (p *Pool) imbalance() (idle, victim *member) {
 		}
 	}
 	return idle, victim
-}
-
-func (p *Pool) rebalance() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.dispatch()
 }

@@ -24,7 +24,8 @@ type Function[In, Out any] struct {
 // that finds f by its name. It panics if the name is taken, or after process.Main.
 //
 // A worker runs one task at a time. The ctx of f ends when that of the call does,
-// when the pool is closed, and when the process that made the pool dies.
+// when the pool is closed, and when the process that made the pool dies; that f
+// returns does not end it.
 //
 // In and Out are encoded as a queue encodes them; a type that cannot be is a
 // *shm.TypeError of each call. Handles and segments travel in an In.

@@ -17,6 +17,12 @@ type reference struct {
 	seg  *shm.Segment
 }
 
+// borrowed is how long a message is at most that a chunk has only until it was
+// submitted; longer ones are its own.
+const borrowed = manyMessage
+
+var emptyHeader [taskHeader]byte //nolint:gochecknoglobals // zeros
+
 // load is the task message of a chunk while its elements are added.
 type load[In any] struct {
 	codec *codec.Codec[In]
@@ -35,7 +41,10 @@ func newLoad[In any](c *codec.Codec[In]) *load[In] {
 
 // reset begins a new message.
 func (l *load[In]) reset() {
-	l.buf = append(getBuffer(), make([]byte, taskHeader)...)
+	if len(l.buf) > borrowed {
+		l.buf = nil
+	}
+	l.buf = append(l.buf[:0], emptyHeader[:]...)
 	l.count, l.refs, l.walk = 0, nil, nil
 	if l.codec.Form() == codec.CBOR { // no other form can hold a handle
 		l.walk = remote.Inside().Walk(l.refer)
@@ -96,7 +105,7 @@ func (l *load[In]) refer(seg *shm.Segment) error {
 }
 
 // chunk returns the finished message as a chunk of j, whose first element is
-// number base of j.
+// number base of j. When it was submitted, reset begins the next one.
 func (l *load[In]) chunk(j *job, base int) *chunk {
 	t := task{
 		function: j.entry.id, count: uint32(l.count), flags: j.flags,
@@ -110,7 +119,5 @@ func (l *load[In]) chunk(j *job, base int) *chunk {
 		l.buf = append(l.buf, r.text...)
 	}
 	t.put(l.buf)
-	c := &chunk{job: j, base: base, count: l.count, payload: l.buf, refs: l.refs, culprit: -1}
-	l.buf = nil
-	return c
+	return &chunk{job: j, base: base, count: l.count, payload: l.buf, refs: l.refs, culprit: -1}
 }

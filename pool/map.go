@@ -64,27 +64,41 @@ type mapping[In, Out any] struct {
 
 func (m *mapping[In, Out]) run(ctx context.Context) error {
 	for {
-		if err := m.feed(); err != nil {
-			m.stop()
-			return err
+		s := m.state()
+		for !s.failed && m.next < len(m.in) && s.chunks < m.window() {
+			if err := m.submit(); err != nil {
+				m.stop()
+				return err
+			}
+			s = m.state()
 		}
-		done, chunks, failed := m.state()
-		if m.report != nil && done != m.told {
-			m.told = done
+		if m.report != nil && s.done != m.told {
+			m.told = s.done
 			m.leave() // it may take long, or use the pool
-			m.report(done, len(m.in))
+			m.report(s.done, len(m.in))
 		}
-		if chunks == 0 && (failed || m.next == len(m.in)) {
+		if s.chunks == 0 && (s.failed || m.next == len(m.in)) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.over = true
 			return m.err
 		}
-		if err := m.pool.await(ctx, m.changed, &m.collector); err != nil {
+		if err := m.wait(ctx); err != nil {
 			m.stop()
 			return err
 		}
 	}
+}
+
+// wait returns when something may have changed.
+func (m *mapping[In, Out]) wait(ctx context.Context) error {
+	if m.collector {
+		if err := m.pool.collect(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+		m.leave()
+	}
+	return m.pool.await(ctx, m.changed, &m.collector)
 }
 
 // leave lets others take results.
@@ -103,40 +117,48 @@ func (m *mapping[In, Out]) stop() {
 	m.pool.stopJob(m.job)
 }
 
-func (m *mapping[In, Out]) state() (done, chunks int, failed bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.done, m.chunks, m.errIndex >= 0
+// mapState is what the goroutine of a Map needs to know.
+type mapState struct {
+	done, chunks int
+	failed       bool
 }
 
-// feed submits as many chunks as the workers should have before them. An element
-// that cannot be encoded fails like a task.
-func (m *mapping[In, Out]) feed() error {
-	for {
-		_, chunks, failed := m.state()
-		if failed || m.next == len(m.in) || chunks >= m.pool.window(m.job.entry, m.size()) {
-			return nil
-		}
-		base, size := m.next, m.size()
-		var failure error
-		for m.load.count < size && len(m.load.buf) < m.pool.longest/2 && failure == nil {
-			if failure = m.load.add(m.in[base+m.load.count]); failure != nil {
-				m.fail(base+m.load.count, failure)
-			}
-		}
-		if m.load.count == 0 {
-			return nil
-		}
-		c := m.load.chunk(m.job, base)
-		m.load.reset()
-		m.next = base + c.count
-		m.mu.Lock()
-		m.chunks++
-		m.mu.Unlock()
-		if err := m.pool.submit(c); err != nil {
-			return err
+func (m *mapping[In, Out]) state() mapState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return mapState{m.done, m.chunks, m.errIndex >= 0}
+}
+
+// submit submits the next chunk. An element that cannot be encoded fails like a task.
+func (m *mapping[In, Out]) submit() error {
+	base, size := m.next, m.size()
+	for m.load.count < size && len(m.load.buf) <= m.pool.longest/2 {
+		i := base + m.load.count
+		if err := m.load.add(m.in[i]); err != nil {
+			m.fail(i, err)
+			break
 		}
 	}
+	if m.load.count == 0 {
+		return nil
+	}
+	c := m.load.chunk(m.job, base)
+	m.next = base + c.count
+	m.mu.Lock()
+	m.chunks++
+	m.mu.Unlock()
+	err := m.pool.submit(c)
+	m.load.reset()
+	return err
+}
+
+// window returns how many chunks may have been submitted and not ended.
+func (m *mapping[In, Out]) window() int {
+	each := ahead
+	if pace := m.job.entry.pace.Load(); pace > 0 {
+		each = int(min(max(int64(aheadTime)/(pace*int64(m.size())), ahead), inboxCap))
+	}
+	return m.pool.opts.Workers * each
 }
 
 // How large chunks are where Options.Chunk does not say: what is left is divided
@@ -169,15 +191,6 @@ func (p *Pool) clampChunk(n int) int {
 		n = min(n, most)
 	}
 	return n
-}
-
-// window returns how many chunks of n tasks a call should have submitted.
-func (p *Pool) window(e *entry, n int) int {
-	each := ahead
-	if pace := e.pace.Load(); pace > 0 {
-		each = min(max(int(int64(aheadTime)/(pace*int64(max(n, 1)))), ahead), inboxCap)
-	}
-	return p.opts.Workers * each
 }
 
 func (m *mapping[In, Out]) results(first, n int, encoded elements) {
@@ -226,8 +239,5 @@ func (m *mapping[In, Out]) chunkOver() {
 	m.mu.Lock()
 	m.chunks--
 	m.mu.Unlock()
-	select {
-	case m.changed <- struct{}{}:
-	default:
-	}
+	signal(m.changed)
 }

@@ -41,14 +41,16 @@ type Pool struct {
 	mu       sync.Mutex
 	members  []*member
 	pending  []*chunk
-	chunks   map[uint64]*chunk
-	last     uint64        // id of a chunk
+	books    books
 	refusal  error         // why no more tasks are taken, or nil
 	drained  chan struct{} // closed when Shutdown was called and no chunk is left
 	draining bool
 	closed   bool
 	mourned  int         // workers in a row that ended before they were ready
+	messages uint64      // that came
 	balance  *time.Timer // looks for tasks that wait behind a long one
+	victim   *member     // that tasks wait for, when the timer was set
+	silence  uint64      // what its heard was then
 }
 
 // member is one of the pool's workers: the place of a process, and the process.
@@ -64,7 +66,7 @@ type member struct {
 	retiring bool           // it was told to end
 	assigned []*chunk       // in the order in which it got them
 	tasks    int            // that this process got
-	last     time.Time      // when something came from it
+	heard    uint64         // at what count of messages something came from it
 	pieces   []byte         // of a long result
 }
 
@@ -83,7 +85,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{
-		opts: all, kick: make(chan struct{}, 1), drained: make(chan struct{}), chunks: map[uint64]*chunk{},
+		opts: all, kick: make(chan struct{}, 1), drained: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.absorb = func(b *[]byte) error { p.take(*b); return nil }
@@ -215,7 +217,7 @@ func (p *Pool) failAll(err error) {
 		p.refusal = err
 	}
 	var all []*chunk
-	for _, c := range p.chunks {
+	for c := range p.books.all() {
 		all = append(all, c)
 	}
 	p.pending = nil

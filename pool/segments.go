@@ -80,7 +80,7 @@ func (p *Pool) giveSegments(conn *net.UnixConn) {
 func (p *Pool) referred(text string) *shm.Segment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.chunks {
+	for c := range p.books.all() {
 		for _, r := range c.refs {
 			if r.text == text {
 				return r.seg

@@ -50,12 +50,17 @@ type server struct {
 
 	pieces  []byte // of a task that is still coming
 	scratch []byte
-	tasks   uint // chunks begun
+	tasks   uint   // chunks begun
+	entry   *entry // of the last one
 	flusher *time.Timer
 
 	mu      sync.Mutex
-	running uint64 // the chunk that runs
-	cancel  context.CancelFunc
+	running uint64             // the chunk that runs
+	cancel  context.CancelFunc // of its tasks' ctx
+	// The ctx of tasks without a deadline is one for many, until it is cancelled.
+	plain       context.Context //nolint:containedctx // as above
+	plainCancel context.CancelFunc
+
 	current atomic.Pointer[execution] // for the flusher
 }
 
@@ -159,7 +164,11 @@ func (s *server) prepare(d queue.Delivery[[]byte]) *execution {
 		s.pieces = append(s.pieces, body...)
 		return nil
 	}
-	x := &execution{s: s, task: t, delivery: d, entry: functions.find(t.function)}
+	x := &execution{s: s, task: t, delivery: d, entry: s.entry}
+	if x.entry == nil || x.entry.id != t.function {
+		x.entry = functions.find(t.function)
+		s.entry = x.entry
+	}
 	if t.flags&flagPieces != 0 {
 		body, s.pieces = s.pieces, nil
 	}
@@ -179,14 +188,16 @@ func (s *server) begin(x *execution) {
 	if x.count > 1 || s.tasks%sampleEvery == 0 || s.tasks < sampleEvery {
 		x.since = time.Now()
 	}
-	var cancel context.CancelFunc
-	if d, ok := x.deadlineOf(); ok {
-		x.ctx, cancel = context.WithDeadline(s.ctx, d)
-	} else {
-		x.ctx, cancel = context.WithCancel(s.ctx)
-	}
 	s.mu.Lock()
-	s.running, s.cancel = x.chunk, cancel
+	if d, ok := x.deadlineOf(); ok {
+		x.ctx, s.cancel = context.WithDeadline(s.ctx, d)
+	} else {
+		if s.plain == nil || s.plain.Err() != nil {
+			s.plain, s.plainCancel = context.WithCancel(s.ctx)
+		}
+		x.ctx, s.cancel = s.plain, s.plainCancel
+	}
+	s.running = x.chunk
 	s.mu.Unlock()
 	s.current.Store(x)
 	if x.count > 1 {
@@ -209,10 +220,11 @@ func (s *server) finish(x *execution) error {
 		s.flusher.Stop()
 	}
 	s.mu.Lock()
-	cancel := s.cancel
+	if x.deadline != 0 {
+		s.cancel() // for its timer
+	}
 	s.running, s.cancel = 0, nil
 	s.mu.Unlock()
-	cancel()
 	switch {
 	case x.err != nil:
 		return over(x.err)

@@ -246,10 +246,11 @@ func (s *stream[In, Out]) add(x In) bool {
 // submit submits the elements that were read. It is called with mu held.
 func (s *stream[In, Out]) submit() error {
 	c := s.load.chunk(s.job, s.first)
-	s.load.reset()
 	s.first += c.count
 	s.chunks++
-	if err := s.pool.submit(c); err != nil {
+	err := s.pool.submit(c)
+	s.load.reset()
+	if err != nil {
 		s.err = err
 		signal(s.changed)
 		return err
