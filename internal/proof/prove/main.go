@@ -5,20 +5,30 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/shoal-ipc/shoal/internal/proof"
+)
+
+// Proofs that both builds could run, by what the names of their tests begin with:
+// each is run in the build in which it shows more. Histories are disturbed at single
+// steps with the hook; litmus tests and scribbling want the code as it is shipped.
+const (
+	hooked  = "^TestProofLinear"
+	shipped = "^TestProof(Litmus|Scribbler|Truncated)"
 )
 
 // runs are the two builds that proofs need: with a hook at every shared atomic,
 // and as it is shipped.
 func runs() [][]string {
 	return [][]string{
-		{"test", "-count=1", "-v", "-timeout", "30m", "-run", "^TestProof", "-tags", "shmcheck", "./..."},
-		{"test", "-count=1", "-v", "-timeout", "30m", "-run", "^TestProof", "./internal/proof/..."},
+		{"test", "-count=1", "-v", "-timeout", "30m", "-run", "^TestProof", "-skip", shipped, "-tags", "shmcheck", "./..."},
+		{"test", "-count=1", "-v", "-timeout", "30m", "-run", "^TestProof", "-skip", hooked, "./internal/proof/..."},
 	}
 }
 
@@ -60,16 +70,32 @@ func run(sums *tally, args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	var all []string
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		all = append(all, lines.Text())
-		sums.add(lines.Text())
-	}
-	if err := cmd.Wait(); err != nil {
+	all, unread := read(sums, stdout)
+	if err := errors.Join(cmd.Wait(), unread); err != nil {
 		for _, line := range all {
 			fmt.Fprintln(os.Stderr, line)
 		}
 		return err
 	}
 	return nil
+}
+
+// read returns the lines of r, and adds up what they report. It reads to the end,
+// however long they are: whoever writes them would else wait for ever.
+func read(sums *tally, r io.Reader) (all []string, err error) {
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadString('\n')
+		line = strings.TrimSuffix(line, "\n")
+		if line != "" || err == nil {
+			all = append(all, line)
+			sums.add(line)
+		}
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return all, err
+		}
+	}
 }

@@ -59,13 +59,18 @@ func (t *tally) lines() []string {
 	return list
 }
 
+// needs says what a kind of proof cannot do without.
+var needs = map[proof.Kind]string{ //nolint:gochecknoglobals // a constant
+	proof.Model: ", which needs spin and a C compiler",
+}
+
 // complete returns an error naming each kind that has tried nothing.
 func (t *tally) complete(kinds []proof.Kind) error {
 	var missing []error
 	for _, k := range kinds {
 		i := slices.IndexFunc(t.kinds, func(s sum) bool { return s.kind == k })
 		if i < 0 || !slices.ContainsFunc(t.kinds[i].counts, func(c proof.Count) bool { return c.N > 0 }) {
-			missing = append(missing, fmt.Errorf("nothing was tried: %s", k))
+			missing = append(missing, fmt.Errorf("nothing was tried: %s%s", k, needs[k]))
 		}
 	}
 	return errors.Join(missing...)
