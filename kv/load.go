@@ -27,7 +27,9 @@ func (m *Map[K, V]) Load(key K) (V, error) {
 	if err != nil {
 		return m.none(err)
 	}
-	m.normalize(&x)
+	if m.bools {
+		m.normalize(&x)
+	}
 	return x, nil
 }
 
