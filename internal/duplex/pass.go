@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"runtime"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/object"
 )
@@ -180,7 +181,8 @@ func (e *End) CloseWrite() error {
 }
 
 // change gives the end another title, with pen: so that the other end, when it
-// learns of that, sees all that was written.
+// learns of that, sees all that was written. If pen is not to be had for long, whoever
+// has it is stopped in the middle of a step, or its word is corrupt: then without.
 func (e *End) change(f func(title) title) error {
 	m := e.use.Pin()
 	if m == nil {
@@ -189,17 +191,14 @@ func (e *End) change(f func(title) title) error {
 	defer runtime.KeepAlive(e)
 	defer object.Unpin(m)
 	mine := func() bool { return title(e.owner.Load()).heldBy(e.slot) }
-	// Only who takes the end keeps the lock for longer than a moment.
-	if err := e.out.lock.LockUnless(context.Background(), func() bool { return !mine() }); err != nil {
-		if t := title(e.owner.Load()); !t.heldBy(e.slot) {
-			err = e.refusal(t)
-		}
-		return err
-	}
+	began := time.Now()
+	err := e.out.lock.LockUnless(context.Background(), func() bool { return !mine() || time.Since(began) > patience })
 	defer e.ringAll()
-	defer e.out.lock.Drop()
-	if mine() && e.out.way.open.Load() != 0 {
-		_ = e.retract() // an error is the other end's to find
+	if err == nil {
+		defer e.out.lock.Drop()
+		if mine() && e.out.way.open.Load() != 0 {
+			_ = e.retract() // an error is the other end's to find
+		}
 	}
 	for {
 		x := e.owner.Load()
@@ -212,3 +211,6 @@ func (e *End) change(f func(title) title) error {
 		}
 	}
 }
+
+// patience is for how long Close waits for pen.
+const patience = time.Second

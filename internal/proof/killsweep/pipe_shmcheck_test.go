@@ -43,7 +43,7 @@ func pipeStage() *stage {
 		open: func(_ context.Context, p place) (world, error) { return &pipeWorld{seg: p.seg}, nil },
 		operations: slices.Concat(pipeWriters(), pipeReaders(), []*operation{
 			{
-				name: "Create", covers: names("pipe.Create"), begin: "absent", moves: []move{sets("there")},
+				name: "Create", covers: names("pipe.Create"), begin: "absent", light: true, variant: true, moves: []move{sets("there")},
 				do: quietly(func(ctx context.Context, w *pipeWorld) error {
 					_, _, err := pipe.Create(ctx, w.seg, newPipe, pipeSpec)
 					return err

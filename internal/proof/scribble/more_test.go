@@ -10,7 +10,7 @@ import (
 
 // moreMakers are those of the objects that came last.
 func moreMakers() []maker {
-	return []maker{{"event", eventSteps}, {"barrier", barrierSteps}, {"cond", condSteps}, {"rwmutex", rwSteps}, {"map", mapSteps}, {"texts", textSteps}, {"table", tableSteps}}
+	return []maker{{"event", eventSteps}, {"barrier", barrierSteps}, {"cond", condSteps}, {"rwmutex", rwSteps}, {"map", mapSteps}, {"texts", textSteps}, {"table", tableSteps}, {"pipe", pipeSteps}}
 }
 
 func eventSteps(ctx context.Context, seg *shm.Segment) ([]step, error) {
