@@ -240,9 +240,9 @@ func wantRest(t *testing.T, dir string, job int64, survivor int, disabled string
 			t.Errorf("with a visitor, process %d, %d permits are free", s.numbers.Load(0), n)
 		}
 		shmtest.Kill(t, c)
-		if n := s.permits.Available(); n != 3 {
-			t.Errorf("after a visitor %d permits are free, want 3", n)
-		}
+		// Kill cannot know a process of another namespace by its number, and one
+		// that somebody looks at in /proc keeps its memory for longer than itself.
+		await(t, "what a visitor held comes back", func() bool { return s.permits.Available() == 3 })
 	}
 	st := made[shm.Stat](t)(s.seg.Stat())
 	if st.Deaths != 1+visitors {
