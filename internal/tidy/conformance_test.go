@@ -53,7 +53,7 @@ func untested(t *tree) ([]string, error) {
 		}
 		seen[row.id] = true
 		row.dir = strings.Trim(cells[2], "`")
-		for _, name := range strings.Split(cells[3], ", ") {
+		for name := range strings.SplitSeq(cells[3], ", ") {
 			row.tests = append(row.tests, strings.Trim(name, "`"))
 		}
 		faults = append(faults, row.faults(tests)...)
