@@ -1,5 +1,5 @@
 # Every target is a step of .ci/run, which CI runs as a whole.
-.PHONY: all check test race explore fallback fallbacks soak stress fuzz bench cross arm64 lint models prove
+.PHONY: all check test race explore fallback fallbacks soak stress fuzz bench gate cross arm64 lint models prove
 
 all:      ; .ci/run
 check:    ; .ci/run vet lint
@@ -12,6 +12,7 @@ soak:     ; .ci/run soak
 stress:   ; .ci/run stress
 fuzz:     ; .ci/run fuzz
 bench:    ; .ci/run bench
+gate:     ; .ci/run gate
 cross:    ; .ci/run cross
 arm64:    ; .ci/run arm64
 lint:     ; .ci/run lint

@@ -64,8 +64,8 @@ func (o *output) finish(out io.Writer) error {
 		fmt.Fprintln(out, tables[i].Text)
 	}
 	if o.docs != "" {
-		for _, name := range []string{"performance.md", "../README.md"} {
-			if err := rewrite(filepath.Join(o.docs, name), tables); err != nil {
+		for _, name := range []string{"docs/performance.md", "README.md"} {
+			if err := rewrite(filepath.Join(o.docs, "..", name), tables); err != nil {
 				return err
 			}
 		}

@@ -154,7 +154,7 @@ func apart(rounds int, gap time.Duration, trip func() error) (harness.Sample, er
 	times := make([]time.Duration, rounds)
 	for i := range times {
 		if gap > 0 {
-			time.Sleep(gap)
+			<-time.After(gap)
 		}
 		start := time.Now()
 		if err := trip(); err != nil {

@@ -47,9 +47,9 @@ func idle(ctx context.Context, p *Place) (harness.Sample, error) {
 		}
 	}
 	runtime.GC()
-	time.Sleep(100 * time.Millisecond) // what begins with the last handle has begun
+	<-time.After(100 * time.Millisecond) // what begins with the last handle has begun
 	used, start := cpuTime(), time.Now()
-	time.Sleep(longWindow)
+	<-time.After(longWindow)
 	cpu := float64(cpuTime()-used) / time.Since(start).Seconds()
 	threads, err := statusField("Threads:")
 	memory, err2 := statusField("VmRSS:")

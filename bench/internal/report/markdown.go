@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/shoal-ipc/shoal/bench/internal/cases"
 	"github.com/shoal-ipc/shoal/bench/internal/harness"
 )
 
@@ -30,6 +31,9 @@ var groups = []struct {
 // Tables returns the tables of a run.
 func Tables(machine string, rows []harness.Row) []Table {
 	list := []Table{{"machine", machine}, {"targets", targets(rows)}, {"short", short(rows)}}
+	for _, title := range []string{cases.LatencyOverSize, cases.ThroughputOverSize, cases.ThroughputOverProcesses, cases.LocksOverProcesses} {
+		list = append(list, Table{"picture of " + title, fmt.Sprintf("![%s](%s/%s)", title, folder, file(title))})
+	}
 	for i, g := range groups {
 		var mine []harness.Row
 		for _, r := range rows {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 	"os"
 	"path/filepath"
@@ -18,6 +19,12 @@ import (
 	"github.com/shoal-ipc/shoal/bench/internal/harness"
 )
 
+// folder is where the documents look for the pictures, beside them.
+const folder = "performance"
+
+// file returns the name of a picture's file.
+func file(title string) string { return strings.ReplaceAll(title, " ", "-") + ".svg" }
+
 // Pictures writes the pictures of a run into a folder, as SVG, and returns their
 // names.
 func Pictures(dir string, rows []harness.Row) ([]string, error) {
@@ -32,7 +39,7 @@ func Pictures(dir string, rows []harness.Row) ([]string, error) {
 		}
 	}
 	for title, points := range titles {
-		name := strings.ReplaceAll(title, " ", "-") + ".svg"
+		name := file(title)
 		if err := picture(filepath.Join(dir, name), title, points); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -42,6 +49,14 @@ func Pictures(dir string, rows []harness.Row) ([]string, error) {
 	return names, nil
 }
 
+// colors tell the lines apart.
+func colors(i int) color.Color {
+	list := []uint32{0xd62728, 0x1f77b4, 0x2ca02c, 0xff7f0e, 0x9467bd, 0x8c564b, 0xe377c2, 0x7f7f7f, 0xbcbd22, 0x17becf, 0x000000}
+	c := list[i%len(list)]
+	return color.RGBA{R: uint8(c >> 16), G: uint8(c >> 8), B: uint8(c), A: 255}
+}
+
+// picture draws a line for each implementation that has at least two points.
 func picture(path, title string, rows []harness.Row) error {
 	p := plot.New()
 	p.Title.Text = title
@@ -49,8 +64,7 @@ func picture(path, title string, rows []harness.Row) error {
 	p.X.Tick.Marker = plot.ConstantTicks(ticksOf(rows, xName(title)))
 	p.Y.Tick.Marker = decades(rows[0].Unit)
 	p.X.Label.Text = strings.Join(strings.Fields(title)[2:], " ")
-	p.Legend.Left, p.Legend.Top = true, !rows[0].Unit.MoreIsBetter()
-	p.Legend.Padding = vg.Millimeter
+	p.Legend.Top, p.Legend.Padding = true, vg.Millimeter
 	p.Add(plotter.NewGrid())
 	lines := map[string]plotter.XYs{}
 	var order []string
@@ -63,12 +77,13 @@ func picture(path, title string, rows []harness.Row) error {
 		}
 		lines[r.Impl] = append(lines[r.Impl], plotter.XY{X: r.X, Y: r.Value})
 	}
+	order = slices.DeleteFunc(order, func(impl string) bool { return len(lines[impl]) < 2 })
 	for i, impl := range order {
 		line, points, err := plotter.NewLinePoints(lines[impl])
 		if err != nil {
 			return err
 		}
-		line.Color, points.Color = plotutil.Color(i), plotutil.Color(i)
+		line.Color, points.Color = colors(i), colors(i)
 		points.Shape, points.Radius = plotutil.Shape(i), vg.Points(3)
 		line.Width = vg.Points(1)
 		if strings.HasPrefix(impl, "shoal") {
@@ -77,7 +92,16 @@ func picture(path, title string, rows []harness.Row) error {
 		p.Add(line, points)
 		p.Legend.Add(impl, line, points)
 	}
-	canvas := vgsvg.New(20*vg.Centimeter, 13*vg.Centimeter)
+	if len(order) == 0 {
+		return nil
+	}
+	p.X.Max *= math.Pow(p.X.Max/p.X.Min, 0.3) // room for the legend
+	p.Y.Min, p.Y.Max = p.Y.Min/1.5, p.Y.Max*1.5
+	return write(path, p)
+}
+
+func write(path string, p *plot.Plot) error {
+	canvas := vgsvg.New(22*vg.Centimeter, 13*vg.Centimeter)
 	p.Draw(draw.New(canvas))
 	f, err := os.Create(path)
 	if err != nil {
