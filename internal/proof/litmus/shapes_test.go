@@ -38,7 +38,7 @@ var published = map[string]string{
 }
 
 func shapes() []shape {
-	list := [][]shape{publications(), exchanges(), dekkers(), sequences(), others(), fencing(), planted()}
+	list := [][]shape{publications(), exchanges(), dekkers(), sequences(), others(), fencing(), chains(), planted()}
 	var all []shape
 	for _, l := range list {
 		all = append(all, l...)
@@ -68,19 +68,6 @@ func publications() []shape {
 				func(c *cell) (uint64, uint64) { write(c, 1); c.x.Store(1); return 0, 0 }, look,
 			},
 			allowed: published, forbids: torn,
-		},
-		{
-			name: "Store, CompareAndSwap", labels: []string{"hashmap.owner"},
-			parties: []func(*cell) (uint64, uint64){
-				func(c *cell) (uint64, uint64) { write(c, 1); c.x.Store(1); return 0, 0 },
-				func(c *cell) (uint64, uint64) {
-					if !c.x.CompareAndSwap(1, 2) {
-						return 0, 0
-					}
-					return 1, read(c)
-				},
-			},
-			allowed: published, forbids: "an entry is taken that is still in a chain",
 		},
 		{
 			name: "Swap, Load", labels: []string{"shm.header.state"},
@@ -363,30 +350,6 @@ func sequences() []shape {
 			name: "two copies and a version", labels: []string{"cell.value.version", "cell.value.busy", "hashmap.meta", "hashmap.busy"},
 			parties: []func(*cell) (uint64, uint64){publish, loadPage},
 			allowed: wholePages, forbids: "a page is torn, or not that of its version",
-		},
-		{
-			name: "a chain and its number", labels: []string{"hashmap.bucket"},
-			parties: []func(*cell) (uint64, uint64){
-				func(c *cell) (uint64, uint64) { // x: the bucket, y: the link to an entry, z: the entry's own
-					c.y.Store(1) // unlinked
-					c.x.Store(1)
-					c.z.Store(1) // used again
-					return 0, 0
-				},
-				func(c *cell) (uint64, uint64) {
-					began := c.x.Load()
-					y := c.y.Load()
-					z := c.z.Load()
-					if c.x.Load() != began {
-						return 0, 0
-					}
-					return 1, 10*y + z
-				},
-			},
-			allowed: map[string]string{
-				"0 | 0": "the chain has changed", "0 | 1": "it is as it was", "0 | 1,10": "the entry was passed by", "0 | 1,11": "the same",
-			},
-			forbids: "a walk leads into another chain, unnoticed",
 		},
 		{
 			name: "a note and two words", labels: []string{"vector.parts.sequence"},
