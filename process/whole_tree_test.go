@@ -181,7 +181,7 @@ func (tr *tree) left() []string {
 func (tr *tree) prune() {
 	tr.t.Helper()
 	for ctx := deadline(tr.t); ; {
-		if _, err := shm.Prune(ctx, &shm.Options{Dir: tr.dir}); err != nil {
+		if _, err := shm.Prune(ctx, &shm.Options{Dir: tr.dir}); err != nil || ctx.Err() != nil {
 			tr.t.Fatalf("%v; left behind: %v", err, tr.left())
 		}
 		if len(tr.left()) == 0 {
