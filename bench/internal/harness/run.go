@@ -24,6 +24,9 @@ const fewest = 3
 // tries is how often a repetition is begun again.
 const tries = 8
 
+// enough is how often a program may fail before it is left alone.
+const enough = 2
+
 // looks is how often the distance of the processors is looked at before one try.
 const looks = 50
 
@@ -76,13 +79,14 @@ func (t *Tools) run(ctx context.Context, c Case, plan Plan, until time.Time) ([]
 // rounds lets the implementations take turns, and returns in how many rounds the
 // processors did not keep still.
 func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, commands [][]string, results []Result) (moved int, err error) {
+	failed := make([]int, len(results))
 	for round := range plan.Runs {
 		if round >= min(fewest, plan.Runs) && time.Now().After(until) {
 			break
 		}
 		still := true
 		for i := range results {
-			if results[i].Err != nil && !errors.Is(results[i].Err, errMoved) {
+			if commands[i] == nil || failed[i] == enough {
 				continue
 			}
 			s, err := t.repeat(ctx, c, commands[i], plan)
@@ -90,10 +94,14 @@ func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, 
 				return moved, ctx.Err()
 			}
 			results[i].Err = err
-			if err == nil {
+			switch {
+			case err == nil:
 				results[i].Samples = append(results[i].Samples, s)
+			case errors.Is(err, errMoved):
+				still = false
+			default:
+				failed[i]++
 			}
-			still = still && !errors.Is(err, errMoved)
 		}
 		if !still {
 			moved++

@@ -28,6 +28,7 @@ func (p *Place) shmipcConfig() *shmipc.Config {
 	c.QueuePath = filepath.Join(p.Dir, "queue")
 	c.QueueCap = 65535
 	c.ConnectionWriteTimeout = time.Second
+	c.InitializeTimeout = 10 * time.Second
 	c.ShareMemoryBufferCap = 256 << 20
 	c.BufferSliceSizes = []*shmipc.SizePercentPair{
 		{Size: uint32(p.Int("size")) + 256, Percent: 70}, {Size: 16 << 10, Percent: 20}, {Size: 64 << 10, Percent: 10},

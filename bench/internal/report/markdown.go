@@ -151,7 +151,7 @@ func short(rows []harness.Row) string {
 func Markdown(tables []Table) string {
 	var b strings.Builder
 	for _, t := range tables {
-		fmt.Fprintf(&b, "%s\n%s\n%s\n\n", opening(t.Name), t.Text, closing)
+		fmt.Fprintf(&b, "%s\n\n%s\n\n%s\n\n", opening(t.Name), t.Text, closing)
 	}
 	return b.String()
 }
@@ -178,7 +178,7 @@ func Fill(document string, tables []Table) (string, error) {
 		if i < 0 || end < 0 {
 			return "", fmt.Errorf("no table, or no end, for the place %s", mark)
 		}
-		b.WriteString(mark + "\n" + tables[i].Text + "\n" + closing)
+		b.WriteString(mark + "\n\n" + tables[i].Text + "\n\n" + closing)
 		document = document[end+len(closing):]
 	}
 }

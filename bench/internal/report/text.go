@@ -98,7 +98,7 @@ var scales = map[harness.Unit][]struct {
 // figure returns a value with three digits and its unit.
 func figure(v float64, u harness.Unit) string {
 	for _, s := range scales[u] {
-		if v >= s.from {
+		if v >= s.from*0.9995 { // what is shown as 1000 is 1 of the next
 			return number(v*s.by) + s.name
 		}
 	}
