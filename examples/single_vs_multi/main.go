@@ -50,16 +50,19 @@ func main() {
 	n := flag.Int("n", 10_000_000, "how many squares to add up")
 	progress := flag.Bool("progress", false, "show how far it is, on standard error")
 	flag.Parse()
-	if err := run(context.Background(), *n, *progress); err != nil {
+	measure := timed
+	if *progress {
+		measure = timedWithBar
+	}
+	if err := run(context.Background(), *n, measure); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, n int, progress bool) error {
-	measure := timed
-	if progress {
-		measure = timedWithBar
-	}
+// measurer returns how long work takes.
+type measurer = func(ctx context.Context, a args, work func(args) error) (time.Duration, error)
+
+func run(ctx context.Context, n int, measure measurer) error {
 	single, err := measure(ctx, args{N: n}, func(a args) error { addSquares(a); return nil })
 	if err != nil {
 		return err
@@ -73,14 +76,14 @@ func run(ctx context.Context, n int, progress bool) error {
 	return nil
 }
 
-// timed returns how long work takes.
+// timed just measures.
 func timed(_ context.Context, a args, work func(args) error) (time.Duration, error) {
 	start := time.Now()
 	err := work(a)
 	return time.Since(start), err
 }
 
-// timedWithBar is timed, and shows how far the work is.
+// timedWithBar also shows how far the work is.
 func timedWithBar(ctx context.Context, a args, work func(args) error) (time.Duration, error) {
 	seg, err := shm.Anonymous(shm.Spec{})
 	if err != nil {
