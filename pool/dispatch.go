@@ -66,7 +66,7 @@ func (p *Pool) dispatch() {
 func (p *Pool) choose(c *chunk) *member {
 	var best *member
 	for _, m := range p.members {
-		if !m.ready || m.retiring || !p.mayTake(m, c) {
+		if !m.works() || m.retiring || !p.mayTake(m, c) {
 			continue
 		}
 		if best == nil || m.before(best) {
@@ -75,6 +75,10 @@ func (p *Pool) choose(c *chunk) *member {
 	}
 	return best
 }
+
+// works reports whether m takes tasks. It may say that it is ready before this
+// process has noted that it was started.
+func (m *member) works() bool { return m.ready && m.child != nil }
 
 // before reports whether m should get a chunk before other does.
 func (m *member) before(other *member) bool {
@@ -255,7 +259,7 @@ func (p *Pool) rebalance() {
 func (p *Pool) imbalance() (idle, victim *member) {
 	for _, m := range p.members {
 		switch n := len(m.assigned); {
-		case n == 0 && m.ready && !m.retiring:
+		case n == 0 && m.works() && !m.retiring:
 			idle = m
 		case n >= ahead && (victim == nil || n > len(victim.assigned)):
 			victim = m

@@ -114,6 +114,7 @@ func (p *Pool) start(m *member) error {
 		return errors.Join(ErrClosed, unix.Close())
 	}
 	m.child = child
+	p.dispatch()
 	p.background.Go(func() { p.giveSegments(unix) })
 	p.background.Go(func() { p.watch(m, child) })
 	p.mu.Unlock()
