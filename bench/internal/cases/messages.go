@@ -184,7 +184,7 @@ func sleepers() []harness.Case {
 			Name: "asleep/64B/two processors", Unit: harness.Nanoseconds, Targets: targets,
 			Impls: []harness.Impl{
 				own("shoal", "shoal/asleep", apart...), native("c futex", "c/small.c", "futex", "200"),
-				own("pipe", "go/asleep", append(apart, "by=pipe")...),
+				own("go futex", "go/futex", apart...), own("pipe", "go/asleep", append(apart, "by=pipe")...),
 			},
 		},
 		{
@@ -195,7 +195,7 @@ func sleepers() []harness.Case {
 					cpu := strconv.Itoa(t.CPUs[0])
 					return t.Compiled("c/small.c", "futex", "0", cpu, cpu)
 				}},
-				together("pipe", "go/asleep", append(close, "by=pipe")...),
+				together("go futex", "go/futex", close...), together("pipe", "go/asleep", append(close, "by=pipe")...),
 			},
 		},
 	}

@@ -17,6 +17,7 @@ func goJobs() map[string]Job {
 		"go/copy":    goCopy,
 		"go/slice":   goSlice,
 		"go/channel": goChannel,
+		"go/futex":   goFutex,
 	}
 }
 
