@@ -12,13 +12,16 @@ import (
 // An outcome is what can be seen when all is over.
 type outcome struct {
 	state  string
-	victim string // what it said, if it came to its end
-	peer   string // what it said
+	victim string    // what it said, if it came to its end
+	peers  [2]string // what each said
 }
 
 func (o outcome) String() string {
-	return fmt.Sprintf("state %q, victim %q, peer %q", o.state, o.victim, o.peer)
+	return fmt.Sprintf("state %q, victim %q, peers %q", o.state, o.victim, o.peers)
 }
+
+// peerNames are what moves know other processes than the victim by.
+var peerNames = [len(outcome{}.peers)]string{"p", "q"}
 
 // actor is one process's part in a scene.
 type actor struct {
@@ -31,7 +34,7 @@ type actor struct {
 // scene is what may have happened at once.
 type scene struct {
 	from   string
-	actors []actor // in any order: the victim, "v"; perhaps a peer, "p"; perhaps the relief, "r"
+	actors []actor // in any order: the victim, "v"; perhaps peers, "p" and "q"; perhaps the relief, "r"
 }
 
 // outcomes returns all that can come of a scene, if each move happens at one
@@ -117,8 +120,8 @@ func (p position) after(actors []actor, i int) []position {
 		case t.said == "":
 		case a.name == "v":
 			next.seen.victim = t.said
-		case a.name == "p":
-			next.seen.peer = t.said
+		case slices.Contains(peerNames[:], a.name):
+			next.seen.peers[slices.Index(peerNames[:], a.name)] = t.said
 		}
 		list = append(list, next)
 	}

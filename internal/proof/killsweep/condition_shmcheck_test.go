@@ -146,6 +146,12 @@ func condWakes() []*operation {
 	}
 	signal := by(func(w w) error { return w.c.Signal() })
 	signalN := by(func(w w) error { return w.c.SignalN(2) })
+	closeHolding := on(func(ctx c, w w) (string, error) {
+		if said, err := refusal(w.m.Lock(ctx)); said != "" || err != nil {
+			return said, err
+		}
+		return "", w.seg.Close()
+	})
 	broadcast := by(func(w w) error { return w.c.Broadcast() })
 	return []*operation{
 		{name: "Signal", covers: names("lock.Cond.Signal"), begin: down, moves: moves, dies: condDies, do: signal},
@@ -153,15 +159,17 @@ func condWakes() []*operation {
 		{name: "SignalN, two wait", covers: names("lock.Cond.SignalN"), begin: down, moves: moves, dies: condDies, beside: "Two wait", relief: all, do: signalN},
 		{name: "Broadcast", covers: names("lock.Cond.Broadcast"), begin: down, moves: moves, dies: condDies, light: true, do: broadcast},
 		{name: "Broadcast, two wait", covers: names("lock.Cond.Broadcast"), begin: down, moves: moves, dies: condDies, beside: "Two wait", relief: all, do: broadcast},
+		{ // of two processes one is rung by the victim, the other one by the first
+			name: "Broadcast, two others wait", covers: names("lock.Cond.Broadcast"), begin: down, moves: moves, dies: condDies,
+			beside: "Wait", two: true, relief: all, do: broadcast,
+		},
+		{
+			name: "Close, holding, two others wait", covers: names("shm.Segment.Close"), begin: down, dies: condDies, beside: "Wait", two: true,
+			relief: all, moves: []move{m.locks, condDies}, everywhere: true, variant: true, do: closeHolding,
+		},
 		{
 			name: "Close, holding, another waits", covers: names("shm.Segment.Close"), begin: down, dies: condDies, beside: "Wait", relief: all,
-			moves: []move{m.locks, condDies}, everywhere: true, variant: true,
-			do: on(func(ctx c, w w) (string, error) {
-				if said, err := refusal(w.m.Lock(ctx)); said != "" || err != nil {
-					return said, err
-				}
-				return "", w.seg.Close()
-			}),
+			moves: []move{m.locks, condDies}, everywhere: true, variant: true, do: closeHolding,
 		},
 		{
 			name: "Close, waiting, another waits", covers: names("shm.Segment.Close"), begin: down, dies: condDies,

@@ -47,7 +47,12 @@
 //     and dies what that means. What the victim needs first (to hold what it is to
 //     release) is before, and from the state that this leaves. If the victim has
 //     to wait, or beside names an operation in which another one waits for the
-//     victim, relief is what ends the waiting for whoever is left.
+//     victim (or two others), relief is what ends the waiting for whoever is left.
+//     It is not given where the books say that the victim's coming to its end is
+//     enough: then the others must get on while the victim still lives, since
+//     its death would wake them.
+//
+// No sleep ends by itself, in any process: a wake-up that is lost is a hang.
 //
 // The functions that create and open objects are swept by a kind in
 // directory_shmcheck_test.go.

@@ -68,7 +68,7 @@ func (h *hand) length(ctx context.Context, op *operation) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		t.other = &other{op: p}
+		t.other = &other{op: p, two: op.two}
 	}
 	steps, ended, err := h.once(ctx, t)
 	if err == nil && !ended {

@@ -43,6 +43,10 @@ func eventStage() *stage {
 			{name: "Set, up already", covers: names("lock.Event.Set"), begin: "up", moves: up, do: set},
 			{name: "Set, another waits", covers: names("lock.Event.Set"), begin: "down", moves: up, beside: "Wait", relief: raised, do: set},
 			{
+				name: "Set, two others wait", covers: names("lock.Event.Set"), begin: "down", moves: up, beside: "Wait", two: true,
+				relief: raised, variant: true, do: set,
+			},
+			{
 				name: "Clear", covers: names("lock.Event.Clear"), begin: "up", moves: down,
 				do: quietly(func(_ c, w w) error {
 					w.e.Clear()

@@ -133,7 +133,7 @@ func TestBooks(t *testing.T) {
 		{name: "v", moves: []move{takes, lets}, dies: leaves("poisoned"), killed: true},
 		{name: "p", moves: []move{takes, lets}},
 	}}
-	want := []outcome{{state: "free"}, {state: "poisoned"}, {state: "poisoned", peer: "poisoned"}}
+	want := []outcome{{state: "free"}, {state: "poisoned"}, {state: "poisoned", peers: [2]string{"poisoned"}}}
 	if got := s.outcomes(); !slices.Equal(got, want) {
 		t.Errorf("the outcomes are %v", got)
 	}

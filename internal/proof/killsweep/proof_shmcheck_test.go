@@ -129,7 +129,7 @@ func (h *hand) sweep(ctx context.Context, op *operation, count int) (kills int, 
 		if err != nil {
 			return 0, err
 		}
-		beside = &other{op: p}
+		beside = &other{op: p, two: op.two}
 	}
 	some := spread(length, count)
 	for n := 1; count == every || n <= len(some); n++ {

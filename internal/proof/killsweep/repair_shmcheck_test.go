@@ -38,7 +38,7 @@ func (h *hand) die(ctx context.Context, op *operation, kill int) (left remains, 
 		return nil, false, err
 	}
 	p := &play{hand: h, take: take{op: op, kill: kill}}
-	if err := p.cast(ctx); err != nil {
+	if err := p.begin(ctx); err != nil {
 		return nil, false, err
 	}
 	defer p.victim.kill()
@@ -192,11 +192,11 @@ func (h *hand) trio(ctx context.Context, d duo, kill, pause, repair int) (killed
 		return false, err
 	}
 	p := &play{hand: h, take: take{op: d.victim, kill: kill, other: &other{op: d.peer, pause: pause}}}
-	if err := p.cast(ctx); err != nil {
+	if err := p.begin(ctx); err != nil {
 		return false, err
 	}
 	defer p.victim.kill()
-	if err := errors.Join(p.enterPeer(), p.peer.stop(), h.leave(), p.victim.resume()); err != nil {
+	if err := errors.Join(p.enterPeers(), p.stopPeer(), h.leave(), p.victim.resume()); err != nil {
 		return false, err
 	}
 	// Should it wait for the peer, then it dies waiting.
@@ -212,11 +212,18 @@ func (h *hand) trio(ctx context.Context, d duo, kill, pause, repair int) (killed
 	if err != nil {
 		return false, err
 	}
-	if err := errors.Join(h.awaitRepair(ctx, p.victim), p.peer.proceed()); err != nil {
+	if err := errors.Join(h.awaitRepair(ctx, p.victim), p.cast[0].proceed()); err != nil {
 		return false, err
 	}
-	if err := p.endPeer(ctx); err != nil {
+	if err := p.endPeers(ctx); err != nil {
 		return false, err
 	}
 	return !ended, p.verify(ctx, r, died == nil)
+}
+
+func (p *play) stopPeer() error {
+	if len(p.cast) == 0 {
+		return nil // it could not be made to come
+	}
+	return p.cast[0].stop()
 }

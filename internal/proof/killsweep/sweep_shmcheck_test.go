@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/object"
@@ -26,7 +27,7 @@ type hand struct {
 	opts    *shm.Options
 	seg     *shm.Segment
 	world   world
-	peer    *process // kept from one round to the next
+	peers   []*process // kept from one round to the next
 }
 
 // set sets the stage anew.
@@ -77,17 +78,25 @@ func (h *hand) leave() error {
 
 // strike clears the stage.
 func (h *hand) strike() error {
-	if h.peer != nil {
-		h.peer.kill()
-		h.peer = nil
+	for _, c := range h.peers {
+		c.kill()
 	}
+	h.peers = nil
 	return errors.Join(h.leave(), os.RemoveAll(h.dir))
 }
 
-// other is the process that is in the middle of an operation.
+// other is the process that is in the middle of an operation, or two that wait in it.
 type other struct {
 	op    *operation
 	pause int // the step at which it stands; 0: it waits for what the victim does
+	two   bool
+}
+
+func (o *other) number() int {
+	if o.two {
+		return 2
+	}
+	return 1
 }
 
 // take is one try: which operation, where the victim dies, who else is there.
@@ -105,7 +114,10 @@ func (t take) String() string {
 	if t.other == nil {
 		return s
 	}
-	if t.other.pause == 0 {
+	switch {
+	case t.other.two:
+		return s + ", while two others wait in " + t.other.op.name
+	case t.other.pause == 0:
 		return s + ", while another waits in " + t.other.op.name
 	}
 	return fmt.Sprintf("%s, while another is at step %d of %s", s, t.other.pause, t.other.op.name)
@@ -115,10 +127,11 @@ func (t take) String() string {
 type play struct {
 	*hand
 	take
-	victim, peer *process
-	paused       bool   // the peer is
-	peerLine     string // what the peer said at its end
-	relieved     bool
+	victim   *process
+	cast     []*process // the others
+	paused   bool       // the first of them is
+	lines    []string   // what each of them said at its end
+	relieved bool
 }
 
 // once tries once, and verifies what is left. It reports whether the victim
@@ -145,11 +158,11 @@ func (h *hand) once(ctx context.Context, t take) (steps int, ended bool, err err
 
 // run has the victim die; errDead says that it did.
 func (p *play) run(ctx context.Context) (r report, err error) {
-	if err := p.cast(ctx); err != nil {
+	if err := p.begin(ctx); err != nil {
 		return r, err
 	}
 	defer p.victim.kill()
-	if err := p.enterPeer(); err != nil {
+	if err := p.enterPeers(); err != nil {
 		return r, err
 	}
 	if err := p.victim.resume(); err != nil {
@@ -163,9 +176,14 @@ func (p *play) run(ctx context.Context) (r report, err error) {
 		if r, err = parse(line); err != nil {
 			return r, err
 		}
+		if p.frees() { // while it lives: whoever is woken by its death is woken too late
+			if err := p.hearPeers(); err != nil {
+				return r, err
+			}
+		}
 	}
 	p.victim.kill()
-	if err := p.endPeer(ctx); err != nil {
+	if err := p.endPeers(ctx); err != nil {
 		return r, err
 	}
 	if err := p.awaitRepair(ctx, p.victim); err != nil {
@@ -182,8 +200,8 @@ func (h *hand) awaitRepair(ctx context.Context, c *process) error {
 	return nil
 }
 
-// cast brings the stage into its first state and gives the victim its order.
-func (p *play) cast(ctx context.Context) (err error) {
+// begin brings the stage into its first state and gives the victim its order.
+func (p *play) begin(ctx context.Context) (err error) {
 	if err := p.world.begin(ctx, p.op.begin); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -226,40 +244,70 @@ func (h *hand) sacrifice(ctx context.Context, operation string) error {
 	return h.awaitRepair(ctx, c)
 }
 
-// enterPeer brings the other process to where it stands or waits.
-func (p *play) enterPeer() (err error) {
+// enterPeers brings the others to where they stand or wait.
+func (p *play) enterPeers() (err error) {
 	if p.other == nil {
 		return nil
 	}
-	if p.hand.peer == nil || p.other.op.bare {
-		if p.hand.peer != nil {
-			p.hand.peer.kill()
+	if p.other.op.bare {
+		for _, c := range p.peers {
+			c.kill()
 		}
-		if p.hand.peer, err = p.nursery.take(); err != nil {
+		p.peers = nil
+	}
+	p.lines = make([]string, p.other.number())
+	for i := range p.lines {
+		if i == len(p.peers) {
+			c, err := p.nursery.take()
+			if err != nil {
+				return err
+			}
+			p.peers = append(p.peers, c)
+		}
+		if err := p.enterPeer(i); err != nil {
 			return err
 		}
 	}
-	p.peer = p.hand.peer
-	if err := p.peer.send(order{Stage: p.stage.name, Operation: p.other.op.name, Dir: p.dir, Pause: p.other.pause}); err != nil {
+	return nil
+}
+
+func (p *play) enterPeer(i int) error {
+	c := p.peers[i]
+	p.cast = append(p.cast, c)
+	if err := c.send(order{Stage: p.stage.name, Operation: p.other.op.name, Dir: p.dir, Pause: p.other.pause}); err != nil {
 		return err
 	}
-	if err := p.peer.resume(); err != nil {
+	if err := c.resume(); err != nil {
 		return err
 	}
 	if p.other.pause == 0 {
-		return p.untilWaiting(p.peer)
+		return p.untilWaiting(c)
 	}
-	line, err := p.peer.hear(patience)
+	line, err := c.hear(patience)
 	if line == "paused" {
 		p.paused = true
 	} else {
-		p.peerLine = line // it came to its end before
+		p.lines[i] = line // it came to its end before
 	}
 	return err
 }
 
+// frees reports whether nobody waits for ever once the victim has come to its end:
+// then those that waited have to come to theirs by that alone.
+func (p *play) frees() bool {
+	if p.other == nil || p.other.pause != 0 {
+		return false
+	}
+	s := p.scene(false)
+	s.actors = slices.DeleteFunc(s.actors, func(a actor) bool { return a.name == "r" })
+	return !s.endless()
+}
+
 // await waits for the end of the victim, and does what it waits for.
 func (p *play) await(ctx context.Context) (string, error) {
+	if p.frees() {
+		return p.victim.hear(patience)
+	}
 	for tries := 0; p.paused || p.op.relief != nil && !p.relieved; tries++ {
 		line, err := p.victim.hear(look)
 		if !errors.Is(err, errSilent) {
@@ -284,7 +332,7 @@ const (
 func (p *play) help(ctx context.Context) error {
 	if p.paused {
 		p.paused = false
-		return p.peer.resume()
+		return p.cast[0].resume()
 	}
 	if p.op.relief == nil || p.relieved {
 		return nil
@@ -296,26 +344,36 @@ func (p *play) help(ctx context.Context) error {
 	return nil
 }
 
-// endPeer lets the peer come to its end after the death of the victim, which is
-// repaired while the peer still stands where it is, unless it is in the way.
-func (p *play) endPeer(ctx context.Context) error {
+// endPeers lets the others come to their end after the death of the victim, which is
+// repaired while they still stand where they are, unless they are in the way.
+func (p *play) endPeers(ctx context.Context) error {
 	if p.paused {
 		short, cancel := context.WithTimeout(ctx, longWait*look)
 		_ = object.Inside().AwaitRepair(short, p.victim.pid()) // if it is in the way, later
 		cancel()
 	}
-	if err := errors.Join(p.help(ctx), p.help(ctx)); err != nil { // both kinds
-		return err
-	}
-	if p.peer == nil {
-		return nil
-	}
-	if p.peerLine == "" {
-		line, err := p.peer.hear(patience)
-		if err != nil {
-			return fmt.Errorf("the peer in %s: %w", p.other.op.name, err)
+	if !p.heard() {
+		if err := errors.Join(p.help(ctx), p.help(ctx)); err != nil { // both kinds
+			return err
 		}
-		p.peerLine = line
+	}
+	return p.hearPeers()
+}
+
+// heard reports whether there were others, and all have come to their end.
+func (p *play) heard() bool { return len(p.lines) > 0 && !slices.Contains(p.lines, "") }
+
+// hearPeers waits for what each of the others says at its end.
+func (p *play) hearPeers() error {
+	for i := range p.lines {
+		if p.lines[i] != "" {
+			continue
+		}
+		line, err := p.cast[i].hear(patience)
+		if err != nil {
+			return fmt.Errorf("the peer in %s: %w; %s", p.other.op.name, err, p.scenery())
+		}
+		p.lines[i] = line
 	}
 	return nil
 }
@@ -346,12 +404,12 @@ func (p *play) waits(c *process) bool {
 // verify compares the books, and does what survivors do.
 func (p *play) verify(ctx context.Context, r report, ended bool) error {
 	got := outcome{victim: r.Said}
-	if p.peerLine != "" {
-		said, err := parse(p.peerLine)
+	for i, line := range p.lines {
+		said, err := parse(line)
 		if err != nil {
 			return fmt.Errorf("the peer: %w", err)
 		}
-		got.peer = said.Said
+		got.peers[i] = said.Said
 	}
 	return p.books(ctx, p.scene(!ended), got)
 }
@@ -360,9 +418,11 @@ func (p *play) verify(ctx context.Context, r report, ended bool) error {
 func (p *play) scene(killed bool) scene {
 	s := scene{from: p.op.start(), actors: []actor{{name: "v", moves: p.op.moves, dies: p.op.dies, killed: killed}}}
 	if p.other != nil {
-		s.actors = append(s.actors, actor{name: "p", moves: p.other.op.moves})
+		for i := range p.other.number() {
+			s.actors = append(s.actors, actor{name: peerNames[i], moves: p.other.op.moves})
+		}
 	}
-	if p.op.relief != nil {
+	if p.op.relief != nil && (p.relieved || !p.heard()) {
 		s.actors = append(s.actors, actor{name: "r", moves: p.op.relief.moves})
 	}
 	return s

@@ -65,6 +65,8 @@ type operation struct {
 	dies  move // what the end of a process gives back; nil: nothing
 	// beside is an operation in which another process waits when this one begins.
 	beside string
+	// two: there are two such processes.
+	two bool
 	// relief is what the surviving process does so that nobody waits for ever.
 	relief *relief
 	// bare: the process has the segment not open.
