@@ -17,7 +17,7 @@ func (t *Tools) Machine() string {
 		distance = fmt.Sprintf("a cache line takes %d ns there and back", trip.Nanoseconds())
 	}
 	return fmt.Sprintf("%s, %d processors, Linux %s, %s, %s; %s. The sides of a case with two processes are bound to "+
-		"processors %d and %d (%s; %s), with GOMAXPROCS=2 in Go. More processes go where the kernel puts them.",
+		"processors %d and %d (%s; %s), with GOMAXPROCS=2 for Shoal, without which it does not spin, and 1 for the others in Go, which is quicker for them. More processes go where the kernel puts them.",
 		processor(), runtime.NumCPU(), kernel(), runtime.Version(), compiler(), time.Now().UTC().Format("2006-01-02"),
 		t.CPUs[0], t.CPUs[1], t.usual, distance)
 }

@@ -97,7 +97,13 @@ func (p *Place) settle() error {
 		return err
 	}
 	if p.CPUs[0] != p.CPUs[1] {
-		runtime.GOMAXPROCS(2)
+		// Each has what is best for it: Shoal spins only where there are two, the
+		// others do with one what they do, and are quicker so.
+		if strings.HasPrefix(p.name, "shoal/") {
+			runtime.GOMAXPROCS(2)
+		} else {
+			runtime.GOMAXPROCS(1)
+		}
 		return nil
 	}
 	if runtime.NumCPU() == 1 {
