@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"iter"
 
-	"github.com/shoal-ipc/shoal/internal/codec"
 	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/ring"
 )
@@ -18,11 +17,13 @@ import (
 // if it is read-only or the queue is SPSC and another process gets, or a
 // *shm.CorruptError. Then nothing was taken, but for a message that cannot be
 // decoded: that one is consumed, and is an error.
-func (q *Queue[T]) Get(ctx context.Context) (T, error) {
-	var x T
+func (q *Queue[T]) Get(ctx context.Context) (x T, err error) {
 	if !q.inline {
-		err := q.getSlow(ctx, &x)
-		return x, err
+		if q.fixed {
+			err = q.getFixed(ctx, &x)
+			return x, err
+		}
+		return q.getSlow(ctx)
 	}
 	m := q.use.Pin()
 	if m == nil {
@@ -33,7 +34,11 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 		return x, q.fail(err)
 	}
 	if msg.IsInline() && msg.Length == q.size {
-		mem.Assign(&x, q.slots.At(msg.Index))
+		if q.size < mem.Large {
+			x = *q.slots.At(msg.Index)
+		} else {
+			mem.Assign(&x, q.slots.At(msg.Index))
+		}
 		q.port.Finish(msg)
 		q.normalize(&x)
 	} else {
@@ -44,11 +49,13 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 }
 
 // TryGet is Get without waiting: it fails with ErrEmpty where Get would wait.
-func (q *Queue[T]) TryGet() (T, error) {
-	var x T
+func (q *Queue[T]) TryGet() (x T, err error) {
 	if !q.inline {
-		err := q.tryGetSlow(&x)
-		return x, err
+		if q.fixed {
+			err = q.tryGetFixed(&x)
+			return x, err
+		}
+		return q.tryGetSlow()
 	}
 	m := q.use.Pin()
 	if m == nil {
@@ -59,7 +66,11 @@ func (q *Queue[T]) TryGet() (T, error) {
 		return x, q.fail(err)
 	}
 	if msg.IsInline() && msg.Length == q.size {
-		mem.Assign(&x, q.slots.At(msg.Index))
+		if q.size < mem.Large {
+			x = *q.slots.At(msg.Index)
+		} else {
+			mem.Assign(&x, q.slots.At(msg.Index))
+		}
 		q.port.Finish(msg)
 		q.normalize(&x)
 	} else {
@@ -78,21 +89,51 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if len(dst) == 0 {
 		return 0, q.nothingToDo(ctx)
 	}
-	if dst[0], err = q.Get(ctx); err != nil {
-		return 0, err
+	if err := ctx.Err(); err != nil {
+		return 0, q.fail(err)
 	}
-	for n = 1; n < len(dst); n++ {
-		x, err := q.TryGet()
-		switch {
-		case err == nil:
-			dst[n] = x
-		case errors.Is(err, ErrEmpty) || errors.Is(err, fs.ErrClosed):
-			return n, nil
-		default:
-			return n, err
+	for n < len(dst) {
+		if k := q.getRun(dst[n:]); k > 0 {
+			n += k
+			continue
+		}
+		if n == 0 {
+			dst[0], err = q.Get(ctx)
+		} else {
+			dst[n], err = q.TryGet()
+		}
+		if err != nil {
+			break
+		}
+		n++
+	}
+	if n > 0 && (errors.Is(err, ErrEmpty) || errors.Is(err, fs.ErrClosed)) {
+		err = nil
+	}
+	return n, err
+}
+
+// getRun gets as many messages as can be got in one go; that may be none.
+func (q *Queue[T]) getRun(dst []T) (n int) {
+	if !q.inline || q.spec.Mode != SPSC {
+		return 0
+	}
+	m := q.use.Pin()
+	if m == nil {
+		return 0
+	}
+	msg, n := q.port.TakeRun(len(dst), q.size)
+	if n > 0 {
+		for i := range n {
+			dst[i] = *q.slots.At(msg.Index + uint32(i))
+		}
+		q.port.FinishRun(msg, n)
+		for i := range n {
+			q.normalize(&dst[i])
 		}
 	}
-	return n, nil
+	q.exit(m)
+	return n
 }
 
 // All yields what Get returns until the queue is shut down and drained, which
@@ -128,7 +169,8 @@ func (q *Queue[T]) throwAway(msg ring.Message) error {
 	return q.fail(mem.Corrupt("message length", -1, msg.Length, q.size))
 }
 
-func (q *Queue[T]) getSlow(ctx context.Context, x *T) error {
+// getFixed gets a T of fixed layout that does not lie in a slot.
+func (q *Queue[T]) getFixed(ctx context.Context, x *T) error {
 	m, err := q.enter()
 	if err != nil {
 		return err
@@ -138,10 +180,10 @@ func (q *Queue[T]) getSlow(ctx context.Context, x *T) error {
 	if err != nil {
 		return q.fail(err)
 	}
-	return q.decodeTaken(msg, x)
+	return q.copyTaken(msg, x)
 }
 
-func (q *Queue[T]) tryGetSlow(x *T) error {
+func (q *Queue[T]) tryGetFixed(x *T) error {
 	m, err := q.enter()
 	if err != nil {
 		return err
@@ -151,16 +193,53 @@ func (q *Queue[T]) tryGetSlow(x *T) error {
 	if err != nil {
 		return q.fail(err)
 	}
-	return q.decodeTaken(msg, x)
+	return q.copyTaken(msg, x)
+}
+
+// copyTaken makes *x a message that was taken, and ends the message.
+func (q *Queue[T]) copyTaken(msg ring.Message, x *T) error {
+	if msg.Length != q.size {
+		return q.throwAway(msg)
+	}
+	q.port.CopyOut(mem.BytesOf(x), msg)
+	q.port.Finish(msg)
+	q.normalize(x)
+	return nil
+}
+
+// getSlow is apart because a decoder takes x to the heap.
+func (q *Queue[T]) getSlow(ctx context.Context) (x T, err error) {
+	m, err := q.enter()
+	if err != nil {
+		return x, err
+	}
+	defer q.exit(m)
+	msg, err := q.port.Take(ctx)
+	if err != nil {
+		return x, q.fail(err)
+	}
+	err = q.decodeTaken(msg, &x)
+	return x, err
+}
+
+func (q *Queue[T]) tryGetSlow() (x T, err error) {
+	m, err := q.enter()
+	if err != nil {
+		return x, err
+	}
+	defer q.exit(m)
+	msg, err := q.port.TryTake()
+	if err != nil {
+		return x, q.fail(err)
+	}
+	err = q.decodeTaken(msg, &x)
+	return x, err
 }
 
 // decodeTaken makes *x what a message says that was taken, and ends the message:
 // before, if methods of T have a say in it, for others may wait.
 func (q *Queue[T]) decodeTaken(msg ring.Message, x *T) error {
 	if q.codec.Raw() {
-		if q.codec.Form() == codec.Fixed && msg.Length != q.size {
-			return q.throwAway(msg)
-		}
 		err := q.codec.Decode(q.port.Bytes(msg), x)
 		q.port.Finish(msg)
 		return err

@@ -15,6 +15,9 @@ import (
 // in the queue as a whole or not at all.
 func (q *Queue[T]) Put(ctx context.Context, x T) error {
 	if !q.inline {
+		if q.fixed {
+			return q.putFixed(ctx, &x)
+		}
 		return q.putSlow(ctx, x)
 	}
 	m := q.use.Pin()
@@ -25,7 +28,11 @@ func (q *Queue[T]) Put(ctx context.Context, x T) error {
 	if err != nil {
 		return q.fail(err)
 	}
-	mem.Assign(q.slots.At(c.Index), &x)
+	if q.size < mem.Large {
+		*q.slots.At(c.Index) = x
+	} else {
+		mem.Assign(q.slots.At(c.Index), &x)
+	}
 	q.port.Publish(c, q.size)
 	q.exit(m)
 	return nil
@@ -34,6 +41,9 @@ func (q *Queue[T]) Put(ctx context.Context, x T) error {
 // TryPut is Put without waiting: it fails with ErrFull where Put would wait.
 func (q *Queue[T]) TryPut(x T) error {
 	if !q.inline {
+		if q.fixed {
+			return q.tryPutFixed(&x)
+		}
 		return q.tryPutSlow(x)
 	}
 	m := q.use.Pin()
@@ -44,7 +54,11 @@ func (q *Queue[T]) TryPut(x T) error {
 	if err != nil {
 		return q.fail(err)
 	}
-	mem.Assign(q.slots.At(c.Index), &x)
+	if q.size < mem.Large {
+		*q.slots.At(c.Index) = x
+	} else {
+		mem.Assign(q.slots.At(c.Index), &x)
+	}
 	q.port.Publish(c, q.size)
 	q.exit(m)
 	return nil
@@ -57,12 +71,41 @@ func (q *Queue[T]) PutBatch(ctx context.Context, src []T) (n int, err error) {
 	if len(src) == 0 {
 		return 0, q.nothingToDo(ctx)
 	}
-	for i := range src {
-		if err := q.Put(ctx, src[i]); err != nil {
-			return i, err
+	for n < len(src) {
+		k, err := q.putRun(ctx, src[n:])
+		if k == 0 && err == nil {
+			k, err = 1, q.Put(ctx, src[n])
 		}
+		if err != nil {
+			return n, err
+		}
+		n += k
 	}
-	return len(src), nil
+	return n, nil
+}
+
+// putRun puts as many of src as can be put in one go; that may be none.
+func (q *Queue[T]) putRun(ctx context.Context, src []T) (n int, err error) {
+	if !q.inline || q.spec.Mode != SPSC {
+		return 0, nil
+	}
+	m := q.use.Pin()
+	if m == nil {
+		return 0, q.closed()
+	}
+	defer q.exit(m)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	c, n := q.port.ClaimRun(len(src))
+	if n == 0 {
+		return 0, nil
+	}
+	for i, x := range src[:n] {
+		*q.slots.At(c.Index + uint32(i)) = x
+	}
+	q.port.PublishRun(c, n, q.size)
+	return n, nil
 }
 
 // nothingToDo is the error of an empty batch.
@@ -73,6 +116,26 @@ func (q *Queue[T]) nothingToDo(ctx context.Context) error {
 	}
 	q.exit(m)
 	return ctx.Err()
+}
+
+// putFixed puts a T of fixed layout that does not lie in a slot. Unlike what an
+// encoder gets, *x stays where it is.
+func (q *Queue[T]) putFixed(ctx context.Context, x *T) error {
+	m, err := q.enter()
+	if err != nil {
+		return err
+	}
+	defer q.exit(m)
+	return q.fail(q.port.Put(ctx, mem.BytesOf(x)))
+}
+
+func (q *Queue[T]) tryPutFixed(x *T) error {
+	m, err := q.enter()
+	if err != nil {
+		return err
+	}
+	defer q.exit(m)
+	return q.fail(q.port.TryPut(mem.BytesOf(x)))
 }
 
 // putSlow puts what does not simply lie in a slot. It is apart because an

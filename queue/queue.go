@@ -50,6 +50,7 @@ type Queue[T any] struct {
 	spec  Spec
 	desk  desk[T]
 
+	fixed  bool           // T has a fixed layout
 	inline bool           // T has a fixed layout, messages lie in the slots, and the segment can be written
 	size   int            // of a T of fixed layout
 	bools  bool           // a T has bools in it
@@ -110,6 +111,7 @@ func (q *Queue[T]) attach(obj *object.Object) error {
 	if l == nil {
 		return nil
 	}
+	q.fixed = true
 	q.size = int(l.Size)
 	q.bools = l.HasBools()
 	if q.size > q.spec.MaxSize {
@@ -141,7 +143,7 @@ func (q *Queue[T]) UnmarshalText(text []byte) error {
 	}
 	q.desk.clear() // what the handle has lent was another queue's
 	q.base, q.use, q.port, q.codec, q.spec = opened.base, opened.use, opened.port, opened.codec, opened.spec
-	q.inline, q.size, q.bools, q.slots = opened.inline, opened.size, opened.bools, opened.slots
+	q.fixed, q.inline, q.size, q.bools, q.slots = opened.fixed, opened.inline, opened.size, opened.bools, opened.slots
 	return nil
 }
 

@@ -2,7 +2,9 @@ package object
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -63,6 +65,10 @@ type Use struct {
 	idle     chan struct{}           // full when there may be no taking any more
 	memory   atomic.Pointer[Mapping] // nil once closed
 	lost     atomic.Pointer[mem.Corruption]
+
+	endingsMu sync.Mutex
+	endings   map[*func()]struct{} // of AtEnd
+	ended     bool
 }
 
 // Peers tells of the other participants.
@@ -136,6 +142,39 @@ func (u *Use) End() {
 		<-u.idle
 	}
 	u.rest() // there may be another call of End
+	u.finish()
+}
+
+// AtEnd has End call f, after it has made operations fail and before it returns;
+// f may be called more than once. If End has come that far, f is called now.
+// forget takes f back.
+func (u *Use) AtEnd(f func()) (forget func()) {
+	u.endingsMu.Lock()
+	if u.endings == nil {
+		u.endings = map[*func()]struct{}{}
+	}
+	u.endings[&f] = struct{}{}
+	ended := u.ended
+	u.endingsMu.Unlock()
+	if ended {
+		f()
+	}
+	return func() {
+		u.endingsMu.Lock()
+		defer u.endingsMu.Unlock()
+		delete(u.endings, &f)
+	}
+}
+
+// finish calls what was left with AtEnd.
+func (u *Use) finish() {
+	u.endingsMu.Lock()
+	u.ended = true
+	list := slices.Collect(maps.Keys(u.endings))
+	u.endingsMu.Unlock()
+	for _, f := range list {
+		(*f)()
+	}
 }
 
 // Lose makes operations fail from now on, those that wait too, because the

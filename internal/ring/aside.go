@@ -7,7 +7,7 @@ package ring
 // put aside: into a slot that is otherwise a loan's, as LATE, to be delivered
 // when consumers come to the position at which the tip was.
 
-// claimSlow is tryClaim for when the first look found no free slot at w, or
+// claimSlow is claimAmong for when the first look found no free slot at w, or
 // places are spoken for.
 func (p *Port) claimSlow(w uint64, lent uint32) (Claim, error) {
 	c, w, err := p.walkClaim(w, lent+1)

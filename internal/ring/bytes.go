@@ -98,7 +98,10 @@ func (p *Port) tryPutBlock(b []byte) error {
 		return err
 	}
 	p.fillBlock(block, b)
-	c, err := p.TryClaim()
+	c, err := p.tryClaim()
+	if err == errAgain {
+		err = ErrFull
+	}
 	return p.finishBlock(block, len(b), c, err)
 }
 

@@ -22,6 +22,9 @@ func (p *Port) nothing() error {
 	if p.head.closing.Load() == 0 { // pairs with: ring.closing (Shutdown)
 		return ErrEmpty
 	}
+	if p.spsc && p.aboutToPut() {
+		return ErrEmpty
+	}
 	quiet, sure := p.quiet(func(x uint64) bool {
 		switch stateOf(x) {
 		case free:
@@ -38,6 +41,17 @@ func (p *Port) nothing() error {
 		return ErrShutdown
 	}
 	return ErrEmpty
+}
+
+// aboutToPut reports whether the producer of an SPSC queue that is shut down may
+// have begun to put before it was, and not be done. Whoever begins later sees that
+// it was.
+func (p *Port) aboutToPut() bool {
+	if !p.fenced.Load() {
+		fence()
+		p.fenced.Store(true)
+	}
+	return p.head.putting.Load() != 0 // pairs with: ring.putting (enter)
 }
 
 // quiet reports whether ok was true of the words of all slots at one instant,

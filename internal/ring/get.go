@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/shoal-ipc/shoal/internal/bare"
 	"github.com/shoal-ipc/shoal/internal/mem"
 )
 
@@ -25,15 +26,41 @@ func (m Message) IsInline() bool { return m.block == 0 }
 // Finish. Should the process die before, another one gets it. It fails with
 // ErrEmpty, ErrShutdown, fs.ErrPermission (SPSC) or a *mem.Corruption.
 func (p *Port) TryTake() (Message, error) {
-	m, err := p.tryTake(reading)
+	m, err := p.takeForGood()
 	if err == errAgain {
 		err = ErrEmpty
 	}
 	return m, err
 }
 
+// takeForGood is tryTake(reading).
+func (p *Port) takeForGood() (Message, error) {
+	if p.taking != nil {
+		return p.takeAlone()
+	}
+	return p.takeAmong(reading)
+}
+
 // Take is TryTake, but it waits for a message.
-func (p *Port) Take(ctx context.Context) (Message, error) { return p.take(ctx, reading) }
+func (p *Port) Take(ctx context.Context) (Message, error) {
+	if err := ctx.Err(); err != nil {
+		return Message{}, err
+	}
+	var m Message
+	var err error
+	if p.taking != nil {
+		m, err = p.takeAlone()
+	} else {
+		m, err = p.takeAmong(reading)
+	}
+	if err == nil {
+		return m, nil
+	}
+	if err == ErrEmpty || err == errAgain {
+		return p.takeWait(ctx, reading)
+	}
+	return Message{}, err
+}
 
 func (p *Port) take(ctx context.Context, state uint64) (Message, error) {
 	if err := ctx.Err(); err != nil {
@@ -55,8 +82,8 @@ func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error
 	return m, err
 }
 
-// tryTake takes the next message in state reading or loaned.
-func (p *Port) tryTake(state uint64) (Message, error) {
+// takeAmong takes the next message in state reading or loaned, as one of many.
+func (p *Port) takeAmong(state uint64) (Message, error) {
 	if p.spsc {
 		if err := p.role(&p.head.consumer, errConsumer); err != nil {
 			return Message{}, err
@@ -194,6 +221,9 @@ func (p *Port) Bytes(m Message) []byte {
 	return b
 }
 
+// CopyOut copies the message to dst.
+func (p *Port) CopyOut(dst []byte, m Message) { bare.Copy(dst, p.Bytes(m)) }
+
 // Offset returns where the message lies in the region.
 func (p *Port) Offset(m Message) int64 {
 	if m.block == 0 {
@@ -205,6 +235,10 @@ func (p *Port) Offset(m Message) int64 {
 // Finish ends a message that was taken by TryTake or Take: from here on nobody
 // gets it again.
 func (p *Port) Finish(m Message) {
+	if m.isAlone() {
+		p.finishAlone(m)
+		return
+	}
 	if m.block != 0 || m.Index >= p.n || triesOf(m.word) > 1 {
 		p.finishSlow(m)
 		return

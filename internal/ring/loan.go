@@ -98,7 +98,7 @@ func (p *Port) tryReserve(t Terms) (Loan, error) {
 	if !ok {
 		return Loan{}, ErrFull
 	}
-	// As in tryClaim: a consumer may have been told that this is the end.
+	// As in claimAmong: a consumer may have been told that this is the end.
 	if p.head.closing.Load() != 0 {
 		p.vacate(l)
 		return Loan{}, ErrShutdown
@@ -378,7 +378,7 @@ func (p *Port) settle(l Loan, m content) error {
 	w, err := p.start(p.writeHint.Load(), p.head.writePos.Load())
 	for err == nil {
 		var c Claim
-		c, w, err = p.walkClaim(w, 1)
+		c, w, err = p.claimFrom(w)
 		switch err {
 		case nil:
 			p.fill(c.Index, m)
@@ -393,6 +393,24 @@ func (p *Port) settle(l Loan, m content) error {
 	}
 	p.vacate(l)
 	return err
+}
+
+// claimFrom is walkClaim for a place that a loan speaks for.
+func (p *Port) claimFrom(w uint64) (Claim, uint64, error) {
+	s := p.putting
+	if s == nil {
+		return p.walkClaim(w, 1)
+	}
+	if s.enter() {
+		defer s.leave()
+		return p.walkClaim(w, 1)
+	}
+	if !s.join() {
+		return Claim{}, w, fs.ErrClosed
+	}
+	c, w, err := p.walkClaim(w, 1)
+	p.part(s, err)
+	return c, w, err
 }
 
 // open fails if the segment is closed.

@@ -28,6 +28,11 @@ type Port struct {
 	me   uint32
 	spsc bool
 
+	// In an SPSC queue: the process's way to put, and to get; else nil.
+	putting, taking *solo
+	solitary        bool        // a goroutine may own one of them
+	fenced          atomic.Bool // there was a fence after the queue was shut down
+
 	notEmpty, notFull, space, idle line
 
 	// lendings counts the blocks that this process has lent. The number is in the
@@ -69,6 +74,14 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 		panic("ring: another package took the lendings' place")
 	}
 	p.lendings = lendings
+	if p.spsc {
+		s, ok := obj.Local("ring.sides", func() any { return newSides(use, obj, r.head) }).(*sides)
+		if !ok {
+			panic("ring: another package took the sides' place")
+		}
+		p.putting, p.taking = &s.putting, &s.taking
+		p.solitary = !satomic.Overtaken || fences()
+	}
 	if !use.ReadOnly && !fences() {
 		r.head.strict.Store(1)
 	}

@@ -17,11 +17,19 @@ type Claim struct {
 // TryClaim takes the next slot for a message of at most inline bytes. It fails
 // with ErrFull, ErrShutdown, fs.ErrPermission (SPSC) or a *mem.Corruption.
 func (p *Port) TryClaim() (Claim, error) {
-	c, err := p.tryClaim()
+	c, err := p.claimInline()
 	if err == errAgain {
 		err = ErrFull
 	}
 	return c, err
+}
+
+// claimInline is tryClaim for a message that lies in its slot.
+func (p *Port) claimInline() (Claim, error) {
+	if p.putting != nil {
+		return p.claimAlone()
+	}
+	return p.claimAmong()
 }
 
 // Claim is TryClaim, but it waits for room.
@@ -29,17 +37,26 @@ func (p *Port) Claim(ctx context.Context) (Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return Claim{}, err
 	}
-	c, err := p.tryClaim()
+	var c Claim
+	var err error
+	if p.putting != nil {
+		c, err = p.claimAlone()
+	} else {
+		c, err = p.claimAmong()
+	}
+	if err == nil {
+		return c, nil
+	}
 	if err == ErrFull || err == errAgain {
 		return p.claimWait(ctx)
 	}
-	return c, err
+	return Claim{}, err
 }
 
 func (p *Port) claimWait(ctx context.Context) (c Claim, err error) {
 	err = p.await(ctx, &p.notFull, func() error {
 		var err error
-		c, err = p.tryClaim()
+		c, err = p.claimInline()
 		return err
 	})
 	return c, err
@@ -55,6 +72,10 @@ func (p *Port) Publish(c Claim, length int) {
 	s := p.slots.At(c.Index)
 	s.length = uint32(length)
 	s.block = 0
+	if c.isAlone() {
+		p.publishAlone(c, s)
+		return
+	}
 	p.publish(c)
 }
 
@@ -64,14 +85,14 @@ func (p *Port) publish(c Claim) {
 		return
 	}
 	p.sync.Release()
-	p.store(&p.slots.At(c.Index).word, word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (tryTake)
+	p.store(&p.slots.At(c.Index).word, word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (takeAmong)
 	if p.head.notEmpty.waiting() {
 		p.head.notEmpty.signal(1)
 	}
 }
 
-// tryClaim takes the next position.
-func (p *Port) tryClaim() (Claim, error) {
+// claimAmong takes the next position, as one of many.
+func (p *Port) claimAmong() (Claim, error) {
 	if p.head.closing.Load() != 0 {
 		return Claim{}, ErrShutdown
 	}
@@ -85,15 +106,14 @@ func (p *Port) tryClaim() (Claim, error) {
 	if i >= p.n {
 		return Claim{}, p.badPosition(w)
 	}
-	lent := p.countLent()
 	s := p.slots.At(i)
 	c := Claim{Index: i, word: word(lapOf(w), writing, 0, p.me)}
 	// pairs with: ring.slot.word (Finish). A free word is its lap alone.
-	if lent == 0 && s.word.Load() == lapOf(w) && s.word.CompareAndSwap(lapOf(w), c.word) {
+	if !p.anyLent() && s.word.Load() == lapOf(w) && s.word.CompareAndSwap(lapOf(w), c.word) {
 		p.claimed(p.next(w))
 	} else {
 		var err error
-		if c, err = p.claimSlow(w, lent); err != nil {
+		if c, err = p.claimSlow(w, p.countLent()); err != nil {
 			return Claim{}, err
 		}
 	}

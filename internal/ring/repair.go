@@ -17,6 +17,9 @@ func (r *Ring) Repair(d object.Dead) {
 	if d.Exited {
 		r.freeAll(d.Slot)
 	}
+	if r.head.producer.Load() == d.Slot {
+		r.head.putting.Store(0) // while the role is its still
+	}
 	for _, role := range []*satomic.Uint32{&r.head.gatherer, &r.head.producer, &r.head.consumer} {
 		role.CompareAndSwap(d.Slot, 0)
 	}

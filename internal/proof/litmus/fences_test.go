@@ -43,7 +43,7 @@ func fencing() []shape {
 			allowed: oneSees, forbids: "a waiter sleeps, and who published by a plain store does not wake it",
 		},
 		{
-			name: "closing, fence, busy", labels: []string{"ring.closing"},
+			name: "closing, fence, busy", labels: []string{"ring.closing", "ring.putting"},
 			parties: []func(*cell) (uint64, uint64){
 				// The end of a queue: closing is y, putting is z, the slot is x.
 				func(c *cell) (uint64, uint64) {

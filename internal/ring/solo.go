@@ -1,0 +1,190 @@
+package ring
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/shoal-ipc/shoal/internal/bare"
+	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/satomic"
+)
+
+// solo is one side, putting or getting, of an SPSC queue in the process that has
+// this role. Nobody else is on this side but goroutines of the process; and while
+// it is always the same goroutine, not even those. That one goroutine, the owner,
+// claims nothing: it puts into the next free slot, or takes from the next full
+// one, and the one store that publishes is all that others see.
+//
+// Any other goroutine that comes ends that (revoke): it takes the ownership away,
+// waits until the owner is not inside, and from then on all of them are a crowd,
+// and claim slots as in a queue of many. The owner goes in and out by plain stores;
+// so who takes the ownership away has a fence put between (see publish.go): either
+// the owner, who looks once more after it has gone in, sees that it is none, or
+// it is seen to be inside.
+//
+// Close ends both kinds of operations, before the role is given up.
+type solo struct {
+	_      [mem.CacheLine]byte
+	owner  atomic.Uintptr // the goroutine that is alone; 0: none
+	inside atomic.Uint32  // 1 while the owner is
+	busy   *satomic.Uint32
+	none   satomic.Uint32 // busy, where nobody needs to know
+	wanted atomic.Bool    // somebody waits until the owner is not inside
+	crowd  atomic.Int64   // how many others are inside; or alone, or over
+	ending atomic.Bool
+
+	// Who was the last one of the crowd, how often in a row, and how often it takes
+	// to become the owner: more after each time that was in vain.
+	last   atomic.Uintptr
+	streak atomic.Uint32
+	need   atomic.Uint32
+
+	turn chan struct{} // of who takes the ownership away
+	idle chan struct{} // full when the one who is waited for may have left
+	_    [mem.CacheLine]byte
+}
+
+const (
+	alone = -1 // the owner may be inside, and nobody else
+	over  = -2 // the segment is closed
+
+	needAtFirst = 64
+	needMost    = 1 << 20
+)
+
+// sides are both sides of an SPSC queue.
+type sides struct{ putting, taking solo }
+
+// newSides returns the sides of obj for the user use, who ends them.
+func newSides(use *object.Use, obj *object.Object, h *header) *sides {
+	s := &sides{}
+	s.putting.init(&h.putting)
+	s.taking.init(&s.taking.none)
+	forget := use.AtEnd(func() {
+		s.putting.end()
+		s.taking.end()
+	})
+	runtime.AddCleanup(obj, func(f func()) { f() }, forget)
+	return s
+}
+
+func (s *solo) init(busy *satomic.Uint32) {
+	s.busy = busy
+	s.turn = make(chan struct{}, 1)
+	s.idle = make(chan struct{}, 1)
+}
+
+// enter lets the owner in; it fails if the caller is not the owner.
+func (s *solo) enter() bool {
+	g := satomic.Enter(&s.owner, &s.inside, s.busy) // commit; pairs with: ring.putting (aboutToPut)
+	return g != 0 && s.stays(g)
+}
+
+// stays completes enter: it fails if g has just lost the ownership.
+func (s *solo) stays(g uintptr) bool {
+	if s.owner.Load() == g {
+		return true
+	}
+	s.leave()
+	return false
+}
+
+// leave ends what enter began.
+func (s *solo) leave() {
+	s.busy.Store(0)
+	s.inside.Store(0)
+	s.left()
+}
+
+// left tells who waits for it that the owner is not inside any more.
+func (s *solo) left() {
+	if s.wanted.Load() {
+		s.ring()
+	}
+}
+
+func (s *solo) ring() {
+	select {
+	case s.idle <- struct{}{}:
+	default:
+	}
+}
+
+// join lets the caller in as one of the crowd. It fails once the segment is closed.
+func (s *solo) join() bool {
+	for {
+		switch n := s.crowd.Load(); {
+		case n == over:
+			return false
+		case n == alone:
+			s.revoke()
+		case s.crowd.CompareAndSwap(n, n+1):
+			return true
+		}
+	}
+}
+
+// part ends what join began. If the goroutine is the only one here, and was for
+// some time, it is the owner from now on.
+func (s *solo) part() {
+	if g := bare.Goroutine(); g != 0 && s.earned(g) {
+		s.owner.Store(g)
+		if s.crowd.CompareAndSwap(1, alone) {
+			if s.ending.Load() {
+				s.ring() // who ends it may have seen the crowd of one, and wait
+			}
+			return
+		}
+		s.owner.Store(0)
+	}
+	if s.crowd.Add(-1) == 0 {
+		s.ring()
+	}
+}
+
+// earned reports whether it is worth making g the owner.
+func (s *solo) earned(g uintptr) bool {
+	if s.last.Load() != g {
+		s.last.Store(g)
+		s.streak.Store(0)
+	}
+	return s.streak.Add(1) > s.need.Load()
+}
+
+// revoke takes the ownership away, and waits until the owner is not inside.
+func (s *solo) revoke() {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	if s.crowd.Load() != alone {
+		return
+	}
+	s.wanted.Store(true)
+	s.owner.Store(0)
+	fence()
+	for s.inside.Load() != 0 {
+		<-s.idle
+	}
+	s.wanted.Store(false)
+	s.need.Store(min(max(2*s.need.Load(), needAtFirst), needMost))
+	s.streak.Store(0)
+	s.crowd.Store(0)
+}
+
+// end waits until nobody is inside, and lets nobody in any more.
+func (s *solo) end() {
+	s.ending.Store(true)
+	for {
+		switch n := s.crowd.Load(); {
+		case n == over:
+			s.ring() // there may be another one who waits
+			return
+		case n == alone:
+			s.revoke()
+		case n == 0:
+			s.crowd.CompareAndSwap(0, over)
+		default:
+			<-s.idle
+		}
+	}
+}
