@@ -70,7 +70,7 @@ func singles() []harness.Case {
 		}
 		if size == 64 {
 			c.Impls = append(c.Impls, native("iceoryx", "cpp/iceoryx.cpp", "stream", n),
-				own("shmipc-go", "shmipc/stream", arg, "sides=2"), own("channel", "go/channel"))
+				own("shmipc-go", "shmipc/stream", arg, "sides=2"), free("channel", "go/channel"))
 		}
 		list = append(list, c)
 	}

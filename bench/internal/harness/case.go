@@ -112,6 +112,8 @@ type Result struct {
 	Impl    string
 	Samples []Sample
 	Err     error
+	// Distance of the processors; empty if it does not matter.
+	Distance Distance
 }
 
 // Median returns the sample whose value is the median, the zero Sample if there is none.

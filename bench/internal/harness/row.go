@@ -20,6 +20,8 @@ type Row struct {
 	Met    *bool    `json:"met,omitempty"`
 	Error  string   `json:"error,omitempty"`
 	Text   string   `json:"text,omitempty"` // of the row that describes the machine
+	// Distance of the processors, where it matters.
+	Distance Distance `json:"distance,omitempty"`
 	Plot
 }
 
@@ -32,7 +34,7 @@ func Compare(c Case, results []Result) []Row {
 		m, all := r.Median(), r.values()
 		row := Row{
 			Name: c.Name, Impl: r.Impl, Value: m.Value, Unit: c.Unit,
-			P50: m.P50, P99: m.P99, P999: m.P999, Allocs: m.Allocs, Runs: len(all), Plot: c.Plot,
+			P50: m.P50, P99: m.P99, P999: m.P999, Allocs: m.Allocs, Runs: len(all), Plot: c.Plot, Distance: r.Distance,
 		}
 		if len(all) > 0 {
 			row.Low, row.High = all[0], all[len(all)-1]
@@ -71,7 +73,7 @@ func (b Bound) rows(c Case, results []Result) []Row {
 		}
 		row := Row{
 			Name: c.Name + ", " + b.Of, Impl: r.Impl, Value: worst, Unit: b.Unit,
-			Low: slices.Min(all), High: slices.Max(all), Runs: len(all),
+			Low: slices.Min(all), High: slices.Max(all), Runs: len(all), Distance: r.Distance,
 		}
 		if i == 0 {
 			met := worst <= b.Limit

@@ -18,7 +18,8 @@ type Plan struct {
 	Timeout time.Duration // of one repetition
 }
 
-// fewest is how many repetitions there are even when time is short.
+// fewest is how many repetitions there are even when time is short. When it has
+// run out there is one.
 const fewest = 3
 
 // tries is how often a repetition is begun again.
@@ -63,6 +64,11 @@ func (t *Tools) run(ctx context.Context, c Case, plan Plan, until time.Time) ([]
 				return nil, err
 			}
 		}
+		for i := range results {
+			if !c.Alone {
+				results[i].Distance = t.usual
+			}
+		}
 		moved, err := t.rounds(ctx, c, plan, until, commands, results)
 		if err != nil || moved*2 < plan.Runs || again == 1 || time.Now().After(until) {
 			return results, err
@@ -81,7 +87,7 @@ func (t *Tools) run(ctx context.Context, c Case, plan Plan, until time.Time) ([]
 func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, commands [][]string, results []Result) (moved int, err error) {
 	failed := make([]int, len(results))
 	for round := range plan.Runs {
-		if round >= min(fewest, plan.Runs) && time.Now().After(until) {
+		if round >= fewest && time.Now().After(until) || round > 0 && time.Now().After(until.Add(plan.Within/10)) {
 			break
 		}
 		still := true
@@ -89,7 +95,7 @@ func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, 
 			if commands[i] == nil || failed[i] == enough {
 				continue
 			}
-			s, err := t.repeat(ctx, c, commands[i], plan)
+			s, err := t.repeat(ctx, c, commands[i], plan, until)
 			if ctx.Err() != nil {
 				return moved, ctx.Err()
 			}
@@ -121,8 +127,11 @@ var errMoved = errors.New("the processors were moved, or busy, in every try")
 // repeat measures once, in a moment in which the two processors keep the
 // distance that they mostly have: virtual processors are moved between the cores
 // of the host, and the cost of a shared cache line changes fivefold with it.
-func (t *Tools) repeat(ctx context.Context, c Case, command []string, plan Plan) (Sample, error) {
-	for range tries {
+func (t *Tools) repeat(ctx context.Context, c Case, command []string, plan Plan, until time.Time) (Sample, error) {
+	for try := range tries {
+		if try > 0 && time.Now().After(until) {
+			break
+		}
 		if err := t.await(ctx, c); err != nil {
 			return Sample{}, err
 		}

@@ -59,8 +59,8 @@ func full(rows []harness.Row) string {
 	b.WriteString("| case | implementation | " + strings.Join(columns, " | ") + " |\n|---|---|" + strings.Repeat("---|", len(columns)))
 	name := ""
 	for _, r := range rows {
-		shown := r.Name
-		if shown == name {
+		shown := label(r)
+		if r.Name == name {
 			shown = ""
 		}
 		name = r.Name
@@ -88,10 +88,10 @@ func targets(rows []harness.Row) string {
 		}
 		c := cells(r)
 		if r.Ratio == 0 { // a bound of Shoal's own figure
-			fmt.Fprintf(&b, "\n| %s | %s | | | | %s | %s |", r.Name, c[0], c[5], c[6])
+			fmt.Fprintf(&b, "\n| %s | %s | | | | %s | %s |", label(r), c[0], c[5], c[6])
 			continue
 		}
-		fmt.Fprintf(&b, "\n| %s | %s | %s | %s | %s | %s | %s |", r.Name, cells(mine[r.Name])[0], r.Impl, c[0], c[4], c[5], c[6])
+		fmt.Fprintf(&b, "\n| %s | %s | %s | %s | %s | %s | %s |", label(r), cells(mine[r.Name])[0], r.Impl, c[0], c[4], c[5], c[6])
 	}
 	return fmt.Sprintf("%s\n\n%d of %d targets are met. %s", b.String(), met, all, allocating(rows))
 }

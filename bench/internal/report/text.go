@@ -16,8 +16,8 @@ func Text(out io.Writer, rows []harness.Row) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	name := ""
 	for _, r := range rows {
-		shown := r.Name
-		if shown == name {
+		shown := label(r)
+		if r.Name == name {
 			shown = ""
 		}
 		name = r.Name
@@ -25,6 +25,15 @@ func Text(out io.Writer, rows []harness.Row) error {
 	}
 	fmt.Fprintln(w)
 	return w.Flush()
+}
+
+// label returns the name of a row's case, and where the processors were if they
+// were not where they mostly are.
+func label(r harness.Row) string {
+	if r.Distance == "" || r.Distance == harness.Near {
+		return r.Name
+	}
+	return fmt.Sprintf("%s (%s)", r.Name, r.Distance)
 }
 
 // cells returns the figures of a row: median, range, percentiles, allocations,
