@@ -5,16 +5,12 @@ import (
 	"errors"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/shm"
 )
-
-// watchdog bounds waits that end at once unless something is broken.
-const watchdog = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	process.Main()

@@ -25,7 +25,8 @@ func (m *Map[K, V]) Load(key K) (V, error) {
 	_, err := m.table.Load(m.keys.bytes(&key), mem.BytesOf(&x))
 	m.exit(pinned)
 	if err != nil {
-		return m.none(err)
+		var none V
+		return none, m.missing(err)
 	}
 	if m.bools {
 		m.normalize(&x)
@@ -33,12 +34,12 @@ func (m *Map[K, V]) Load(key K) (V, error) {
 	return x, nil
 }
 
-// none is what Load returns with an error.
-func (m *Map[K, V]) none(err error) (x V, _ error) {
+// missing is fail, but quick for a key that is not there.
+func (m *Map[K, V]) missing(err error) error {
 	if err == ErrNotFound { //nolint:errorlint // that very one
-		return x, err
+		return err
 	}
-	return x, m.fail(err)
+	return m.fail(err)
 }
 
 func (m *Map[K, V]) normalize(x *V) {
@@ -59,7 +60,7 @@ func (m *Map[K, V]) loadSlow(key K) (x V, err error) {
 	defer m.putBuffer(b)
 	n, err := m.table.Load(m.keys.bytes(&key), *b)
 	if err != nil {
-		return m.none(err)
+		return x, m.missing(err)
 	}
 	err = m.decode((*b)[:n], &x)
 	return x, err

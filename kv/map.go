@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -93,7 +92,7 @@ func open[K comparable, V any](ctx context.Context, seg *shm.Segment, name strin
 	if err != nil {
 		return nil, err
 	}
-	h, err := how(ctx, seg, request(k.name(), c.Name(), name, spec, g, rand.Uint64))
+	h, err := how(ctx, seg, request(k.name(), c.Name(), name, spec, g))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package kv
 import (
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
@@ -99,13 +100,13 @@ func (s Spec) differs(stored Spec) *object.Mismatch {
 const arrow = " -> "
 
 // request describes the map that is wanted.
-func request(keyName, valueName, name string, spec Spec, g hashmap.Spec, seed func() uint64) object.Request {
+func request(keyName, valueName, name string, spec Spec, g hashmap.Spec) object.Request {
 	return object.Request{
 		Name: name,
 		Kind: hashmap.Kind(),
 		Type: keyName + arrow + valueName,
 		Spec: g.Pack(),
-		Init: func(r mem.Region, _ object.Shape) error { return hashmap.Seed(r, seed()) },
+		Init: func(r mem.Region, _ object.Shape) error { return hashmap.Seed(r, rand.Uint64()) },
 		Match: func(typ string, stored object.Spec) *object.Mismatch {
 			if d := matchTypes(typ, keyName, valueName); d != nil {
 				return d

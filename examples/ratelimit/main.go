@@ -27,26 +27,28 @@ type usage struct {
 
 func (u usage) over(now time.Time) bool { return now.UnixNano()-u.Since >= int64(window) }
 
-// allow reports whether the client may go on, and counts that it did.
-func allow(ctx context.Context, clients *kv.Map[string, usage], client string, now time.Time) (bool, error) {
-	allowed := false
+var errSlowDown = errors.New("slow down")
+
+// allow counts what the client does, or fails with errSlowDown.
+func allow(ctx context.Context, clients *kv.Map[string, usage], client string, now time.Time) error {
 	count := func(u *usage, _ bool) error { // a client that is not known has the zero usage
 		if u.over(now) {
 			*u = usage{Since: now.UnixNano()}
 		}
-		if allowed = u.Used < most; allowed {
-			u.Used++
+		if u.Used == most {
+			return errSlowDown
 		}
+		u.Used++
 		return nil
 	}
 	err := clients.Update(ctx, client, count)
 	if errors.Is(err, shm.ErrNoSpace) {
 		if err := forget(ctx, clients, now); err != nil {
-			return false, err
+			return err
 		}
 		err = clients.Update(ctx, client, count)
 	}
-	return allowed && err == nil, err
+	return err
 }
 
 // forget makes room: it drops the clients that have not come for a window, unless
@@ -73,7 +75,7 @@ type args struct {
 
 var server = process.Func("server", func(ctx context.Context, a args) error {
 	for _, client := range a.Requests {
-		if _, err := allow(ctx, a.Clients, client, time.Now()); err != nil {
+		if err := allow(ctx, a.Clients, client, time.Now()); err != nil && !errors.Is(err, errSlowDown) {
 			return err
 		}
 	}
@@ -99,7 +101,7 @@ func run(ctx context.Context) error {
 	}
 	yesterday := time.Now().Add(-24 * time.Hour)
 	for _, client := range []string{"10.0.0.7", "10.0.0.8", "10.0.0.9"} {
-		if _, err := allow(ctx, clients, client, yesterday); err != nil {
+		if err := allow(ctx, clients, client, yesterday); err != nil {
 			return err
 		}
 	}

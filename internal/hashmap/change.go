@@ -20,6 +20,12 @@ type spot struct {
 
 func (s spot) index() uint32 { return s.link - 1 }
 
+// hashed is a key and its hash.
+type hashed struct {
+	key  []byte
+	hash uint64
+}
+
 // find searches a chain for a key.
 func (c *Core) find(key []byte, hash uint64) (spot, error) {
 	s := spot{bucket: bucketOf(hash, c.places.buckets)}
@@ -64,12 +70,12 @@ func (c *Core) replace(i uint32, value []byte, sync *race.Token) {
 }
 
 // insert adds a key that is not in the chain of s, in entry i, which was claimed.
-func (c *Core) insert(s spot, i uint32, hash uint64, key, value []byte, sync *race.Token) {
+func (c *Core) insert(s spot, i uint32, k hashed, value []byte, sync *race.Token) {
 	e := c.entries.At(i)
 	version := e.begin()
-	e.tag.Store(tagOf(hash))
-	e.keyLen.Store(uint32(len(key)))
-	mem.CopyBytesIn(c.keyOf(i), key)
+	e.tag.Store(tagOf(k.hash))
+	e.keyLen.Store(uint32(len(k.key)))
+	mem.CopyBytesIn(c.keyOf(i), k.key)
 	c.writeCopy(i, version, value)
 	c.link(s.bucket, i)
 	e.publish(version, sync)

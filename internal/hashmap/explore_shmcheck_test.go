@@ -90,9 +90,9 @@ func (d *drama) finish(want func(all map[string]uint64, dead []uint32) error) fu
 }
 
 var (
-	one = explore.Limits{Switches: 1}           //nolint:gochecknoglobals // a constant
-	two = explore.Limits{Switches: 2}           //nolint:gochecknoglobals // a constant
-	die = explore.Limits{Switches: 1, Kills: 1} //nolint:gochecknoglobals // a constant
+	one = explore.Limits{Switches: 1}
+	two = explore.Limits{Switches: 2}
+	die = explore.Limits{Switches: 1, Kills: 1}
 )
 
 func (d *drama) stores(slot uint32, key int, n uint64) explore.Body {

@@ -125,8 +125,7 @@ func (m *Map) lockBriefly(stripe uint32) bool {
 type Edit struct {
 	m    *Map
 	lock *robust.Mutex
-	key  []byte
-	hash uint64
+	key  hashed
 	spot spot
 }
 
@@ -140,13 +139,13 @@ func (m *Map) Enter(ctx context.Context, key []byte) (Edit, error) {
 	if err := m.fits(len(key), 0); err != nil {
 		return Edit{}, err
 	}
-	e := Edit{m: m, key: key, hash: m.hasher.hash(key)}
-	e.lock = m.lock(m.stripeOf(bucketOf(e.hash, m.places.buckets)))
+	e := Edit{m: m, key: hashed{key, m.hasher.hash(key)}}
+	e.lock = m.lock(m.stripeOf(bucketOf(e.key.hash, m.places.buckets)))
 	if err := e.lock.Lock(ctx); err != nil {
 		return Edit{}, err
 	}
 	var err error
-	if e.spot, err = m.find(key, e.hash); err != nil {
+	if e.spot, err = m.find(key, e.key.hash); err != nil {
 		e.lock.Drop()
 		return Edit{}, err
 	}
@@ -201,7 +200,7 @@ func (e *Edit) Store(value []byte) error {
 	if !ok {
 		return m.errFull()
 	}
-	m.insert(e.spot, i, e.hash, e.key, value, m.sync)
+	m.insert(e.spot, i, e.key, value, m.sync)
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 const slots = 15
 
 // small is a map with long chains for its size.
-var small = hashmap.Spec{Cap: 4, KeySize: 4, ValueSize: 16, Keys: hashmap.Encoded, Values: hashmap.Fixed} //nolint:gochecknoglobals // a constant
+var small = hashmap.Spec{Cap: 4, KeySize: 4, ValueSize: 16, Keys: hashmap.Encoded, Values: hashmap.Fixed}
 
 // world is a map on the heap with several participants.
 type world struct {

@@ -116,7 +116,10 @@ func settleMap(ctx context.Context, p *park, total sum) error {
 		return fmt.Errorf("the counters of the map were added to %+v times, and come to %d", total, have)
 	}
 	n := 0
-	for range p.entries.All() {
+	for _, err := range p.entries.All() {
+		if err != nil {
+			return err
+		}
 		n++
 	}
 	if n != p.entries.Len() {
