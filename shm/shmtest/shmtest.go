@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,15 +17,20 @@ import (
 	"github.com/shoal-ipc/shoal/shm"
 )
 
-// patience is how long Kill waits for what takes a millisecond: a minute means
-// that it does not happen.
-const patience = time.Minute
+const (
+	// patience is how long Kill waits for what takes a millisecond: a minute means
+	// that it does not happen.
+	patience = time.Minute
+	// parting is how long a goroutine that waits at the end of its test may be on
+	// its way out: its test has told it to end, but need not have waited for that.
+	parting = 10 * time.Second
+)
 
 // Segment returns a fresh segment in a directory that goes with the test. When
 // the test ends, the segment is checked and closed: the test fails if it is
 // corrupt, and for each thing of it that the test's own process still holds
-// then (a mutex, permits, a delivery, …). A test may close it earlier. If the
-// segment cannot be made the test fails at once.
+// then (a mutex, permits, a delivery, …), or goes on waiting for. A test may close
+// it earlier. If the segment cannot be made the test fails at once.
 func Segment(tb testing.TB, spec shm.Spec) *shm.Segment {
 	tb.Helper()
 	seg, err := shm.Create(tb.Context(), "test", spec, &shm.Options{Dir: tb.TempDir()})
@@ -41,7 +47,7 @@ func Segment(tb testing.TB, spec shm.Spec) *shm.Segment {
 // finish checks and closes seg.
 func finish(tb testing.TB, seg *shm.Segment) {
 	tb.Helper()
-	holds, err := seg.Holds()
+	holds, err := atLast(seg)
 	if errors.Is(err, fs.ErrClosed) {
 		return // the test has closed it, which gives back what it held
 	}
@@ -49,11 +55,9 @@ func finish(tb testing.TB, seg *shm.Segment) {
 		tb.Errorf("shmtest: %v", err)
 	}
 	for _, h := range holds {
-		switch {
-		case h.Participant.PID != os.Getpid() || !h.Participant.Alive:
-		case h.Waiting:
+		if waiting(h) {
 			tb.Errorf("shmtest: the test still waits for %s %q", h.Kind, h.Object)
-		default:
+		} else {
 			tb.Errorf("shmtest: the test still holds %d %s of %q", h.Count, h.Kind, h.Object)
 		}
 	}
@@ -64,6 +68,36 @@ func finish(tb testing.TB, seg *shm.Segment) {
 		tb.Errorf("shmtest: %v", err)
 	}
 }
+
+// atLast returns own when who is on its way out has left.
+func atLast(seg *shm.Segment) ([]shm.Hold, error) {
+	const calm = 20 // looks: who waits is not shown all the time, since it wakes up now and then
+	holds, err := own(seg)
+	for start, left := time.Now(), 0; slices.ContainsFunc(holds, waiting) && left < calm && time.Since(start) < parting; {
+		<-time.After(time.Millisecond)
+		now, err := own(seg)
+		if err != nil {
+			return now, err
+		}
+		left++
+		if slices.ContainsFunc(now, waiting) {
+			holds, left = now, 0
+		} else if left == calm {
+			holds = now
+		}
+	}
+	return holds, err
+}
+
+// own returns what this process holds and waits for.
+func own(seg *shm.Segment) ([]shm.Hold, error) {
+	holds, err := seg.Holds()
+	return slices.DeleteFunc(holds, func(h shm.Hold) bool {
+		return h.Participant.PID != os.Getpid() || !h.Participant.Alive
+	}), err
+}
+
+func waiting(h shm.Hold) bool { return h.Waiting }
 
 // Kill sends SIGKILL to child and returns when it has ended and what it held
 // has been repaired in every segment that this process has open. It does the

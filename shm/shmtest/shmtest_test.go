@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/semaphore"
 	"github.com/shoal-ipc/shoal/shm"
@@ -77,6 +78,36 @@ func TestWhatIsStillHeldFails(t *testing.T) {
 	r.finish()
 	if len(r.failures) != 1 || !strings.Contains(r.failures[0], `still holds 2 permit of "permits"`) {
 		t.Errorf("a test that holds permits: %v", r.failures)
+	}
+}
+
+func TestWhoStillWaitsFails(t *testing.T) {
+	t.Parallel() // it takes its time
+	for _, leaves := range []bool{true, false} {
+		r := &recorder{TB: t}
+		seg := shmtest.Segment(r, shm.Spec{})
+		e, err := lock.CreateEvent(t.Context(), seg, "event")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- e.Wait(ctx) }()
+		for holds, err := seg.Holds(); len(holds) == 0; holds, err = seg.Holds() {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if leaves {
+			cancel() // and does not wait until it has left
+		}
+		r.finish()
+		failed := len(r.failures) == 1 && strings.Contains(r.failures[0], `still waits for event "event"`)
+		if failed == leaves || leaves && len(r.failures) != 0 {
+			t.Errorf("a test that waits, and leaves (%t): %v", leaves, r.failures)
+		}
+		cancel()
+		<-ended
 	}
 }
 
