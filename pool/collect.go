@@ -36,6 +36,18 @@ func (p *Pool) ensureCollector() {
 	}
 }
 
+// nudge makes the collector look whether what it waits for is there. Whoever makes
+// something so without being the collector calls it afterwards.
+func (p *Pool) nudge() {
+	if !p.collecting.Load() {
+		return // who becomes the collector looks then
+	}
+	var b [resultHeader]byte
+	r := result{flags: flagNudge}
+	r.put(b[:])
+	_ = p.results.TryPut(b[:]) // where there is no room there is something to take
+}
+
 // collect takes one result. Only the collector calls it. After an error other
 // than ctx's none will come any more.
 func (p *Pool) collect(ctx context.Context) error {
@@ -119,6 +131,7 @@ func (p *Pool) take(b []byte) {
 	}
 	m := p.members[r.worker]
 	switch {
+	case r.flags&flagNudge != 0:
 	case r.flags&flagHello != 0:
 		p.mu.Lock()
 		m.ready = true

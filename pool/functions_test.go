@@ -77,6 +77,29 @@ var (
 		return a.Number, nil
 	})
 
+	// takesFile cannot be called: a file does not travel to a process that runs.
+	takesFile = pool.Func("takesFile", func(context.Context, *os.File) (int, error) { return 0, nil })
+
+	// moody has an argument that may not want to be decoded.
+	moody = pool.Func("moody", func(_ context.Context, m mood) (string, error) { return string(m), nil })
+
+	echo = pool.Func("echo", func(_ context.Context, x everything) (everything, error) { return x, nil })
+
+	// inner has a pool of its own.
+	inner = pool.Func("inner", func(ctx context.Context, n int) (int, error) {
+		p, err := pool.New(ctx, &pool.Options{Workers: 2})
+		if err != nil {
+			return 0, err
+		}
+		defer p.Close()
+		squares, err := square.Map(ctx, p, numbers(n))
+		sum := 0
+		for _, x := range squares {
+			sum += x
+		}
+		return sum, err
+	})
+
 	setups atomic.Int64
 
 	// counted has a state: the number of its worker's set-ups, and of its tasks.
@@ -93,6 +116,34 @@ var (
 		return 0, err
 	}, func(_ context.Context, _ int, n int) (int, error) { return n, nil })
 )
+
+// mood is bytes that may not want to be decoded.
+type mood string
+
+func (m mood) MarshalBinary() ([]byte, error) { return []byte(m), nil }
+
+func (m *mood) UnmarshalBinary(b []byte) error {
+	switch *m = mood(b); *m {
+	case "in":
+		return errors.New("bad mood")
+	case "panic":
+		panic("very bad mood")
+	}
+	return nil
+}
+
+type everything struct {
+	A string
+	B []float64
+	C map[string]int
+	D *mixture
+	E time.Time
+}
+
+type mixture struct {
+	N  int8
+	OK bool
+}
 
 type repetition struct {
 	Text  []byte

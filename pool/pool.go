@@ -227,6 +227,9 @@ func (p *Pool) failAll(err error) {
 	}
 	p.mu.Unlock()
 	p.deliver(lost)
+	if p.results != nil {
+		p.nudge()
+	}
 }
 
 // startError is why workers cannot be started.

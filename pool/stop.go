@@ -13,6 +13,7 @@ func (p *Pool) stopJob(j *job) {
 	pieces := p.prune(j, stopHard)
 	p.mu.Unlock()
 	p.deliver(pieces)
+	p.nudge()
 }
 
 // limitJob sees to it that no element of j from limit on is begun.
@@ -26,6 +27,7 @@ func (p *Pool) limitJob(j *job, limit int) {
 	pieces := p.prune(j, 0)
 	p.mu.Unlock()
 	p.deliver(pieces)
+	p.nudge()
 }
 
 // prune drops what is unwanted of j. It is called with mu held.
@@ -94,5 +96,6 @@ func (p *Pool) withdraw(c *chunk) bool {
 	p.dispatch()
 	p.mu.Unlock()
 	p.deliver(pieces)
+	p.nudge()
 	return found
 }

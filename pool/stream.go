@@ -144,6 +144,12 @@ func (s *stream[In, Out]) next() (o outcome[Out], more bool) {
 	return o, s.err == nil && (!s.ended || s.taken < s.read)
 }
 
+// tell wakes the consumer, who may be the collector.
+func (s *stream[In, Out]) tell() {
+	signal(s.changed)
+	s.pool.nudge()
+}
+
 // signal makes c readable, which has room for one.
 func signal(c chan struct{}) {
 	select {
@@ -163,7 +169,7 @@ func (s *stream[In, Out]) pull() {
 		}
 		s.ended = true
 		s.mu.Unlock()
-		signal(s.changed)
+		s.tell()
 	}()
 	for x := range s.in {
 		if !s.awaitRoom() || !s.add(x) {
@@ -231,7 +237,7 @@ func (s *stream[In, Out]) add(x In) bool {
 	case err != nil:
 		s.first = s.read
 		s.outcomes = append(s.outcomes, outcome[Out]{err: err, known: true})
-		signal(s.changed)
+		s.tell()
 		return true
 	case s.order == sorted:
 		s.outcomes = append(s.outcomes, outcome[Out]{})
@@ -252,7 +258,7 @@ func (s *stream[In, Out]) submit() error {
 	s.load.reset()
 	if err != nil {
 		s.err = err
-		signal(s.changed)
+		s.tell()
 		return err
 	}
 	s.pool.ensureCollector()

@@ -100,6 +100,7 @@ const (
 	flagMore                // only a piece of what belongs to the result; more follows from this worker
 	flagHello               // no result: the worker is ready
 	flagEnd                 // no result, and not from the worker: it has ended, and its death was repaired
+	flagNudge               // nothing: it makes the collector look up
 )
 
 func (r *result) put(b []byte) {
