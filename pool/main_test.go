@@ -11,7 +11,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if _, child := os.LookupEnv("SHOAL_CHILD"); child && os.Getenv("POOL_TEST_MAIN") == "exit" {
+		os.Exit(9)
+	}
 	process.Main()
+	if os.Getenv("POOL_TEST_ROLE") == "parent" {
+		beParent()
+	}
 	// Race builds sleep a second at the end of each process, children included.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
 		panic(err)
