@@ -49,60 +49,75 @@ func Run(ctx context.Context, tools *Tools, cases []Case, plan Plan, show func(C
 	return nil
 }
 
+// turns is a case that is measured.
+type turns struct {
+	tools    *Tools
+	c        Case
+	plan     Plan
+	until    time.Time // when its time is over
+	commands [][]string
+	results  []Result
+}
+
 // run measures a case. If the processors have gone to another distance for good,
 // it begins once more.
 func (t *Tools) run(ctx context.Context, c Case, plan Plan, until time.Time) ([]Result, error) {
-	results := make([]Result, len(c.Impls))
-	commands := make([][]string, len(c.Impls))
+	n := len(c.Impls)
+	m := &turns{tools: t, c: c, plan: plan, until: until, commands: make([][]string, n), results: make([]Result, n)}
 	for i, impl := range c.Impls {
-		results[i].Impl = impl.Name
-		commands[i], results[i].Err = impl.Command(t)
+		m.results[i].Impl = impl.Name
+		m.commands[i], m.results[i].Err = impl.Command(t)
 	}
 	for again := 0; ; again++ {
-		if !c.Alone {
-			if err := t.settle(ctx); err != nil {
-				return nil, err
-			}
+		if err := m.begin(ctx); err != nil {
+			return nil, err
 		}
-		for i := range results {
-			if !c.Alone {
-				results[i].Distance = t.usual
-			}
-		}
-		moved, err := t.rounds(ctx, c, plan, until, commands, results)
+		moved, err := m.rounds(ctx)
 		if err != nil || moved*2 < plan.Runs || again == 1 || time.Now().After(until) {
-			return results, err
-		}
-		for i := range results {
-			results[i].Samples = nil
-			if errors.Is(results[i].Err, errMoved) {
-				results[i].Err = nil
-			}
+			return m.results, err
 		}
 	}
 }
 
+// begin finds the usual distance, and forgets what was measured at another one.
+func (m *turns) begin(ctx context.Context) error {
+	if m.c.Alone {
+		return nil
+	}
+	err := m.tools.settle(ctx)
+	for i := range m.results {
+		r := &m.results[i]
+		r.Samples, r.Distance = nil, m.tools.usual
+		if errors.Is(r.Err, errMoved) {
+			r.Err = nil
+		}
+	}
+	return err
+}
+
 // rounds lets the implementations take turns, and returns in how many rounds the
 // processors did not keep still.
-func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, commands [][]string, results []Result) (moved int, err error) {
-	failed := make([]int, len(results))
-	for round := range plan.Runs {
-		if round >= fewest && time.Now().After(until) || round > 0 && time.Now().After(until.Add(plan.Within/10)) {
+func (m *turns) rounds(ctx context.Context) (moved int, err error) {
+	failed := make([]int, len(m.results))
+	for round := range m.plan.Runs {
+		late := time.Now().After(m.until.Add(m.plan.Within / 10))
+		if round >= fewest && time.Now().After(m.until) || round > 0 && late {
 			break
 		}
 		still := true
-		for i := range results {
-			if commands[i] == nil || failed[i] == enough {
+		for i := range m.results {
+			if m.commands[i] == nil || failed[i] == enough {
 				continue
 			}
-			s, err := t.repeat(ctx, c, commands[i], plan, until)
+			r := &m.results[i]
+			s, err := m.repeat(ctx, m.commands[i])
 			if ctx.Err() != nil {
 				return moved, ctx.Err()
 			}
-			results[i].Err = err
+			r.Err = err
 			switch {
 			case err == nil:
-				results[i].Samples = append(results[i].Samples, s)
+				r.Samples = append(r.Samples, s)
 			case errors.Is(err, errMoved):
 				still = false
 			default:
@@ -113,9 +128,9 @@ func (t *Tools) rounds(ctx context.Context, c Case, plan Plan, until time.Time, 
 			moved++
 		}
 	}
-	for i := range results {
-		if errors.Is(results[i].Err, errMoved) && len(results[i].Samples) > 0 {
-			results[i].Err = nil // fewer runs, and the row says how many
+	for i := range m.results {
+		if r := &m.results[i]; errors.Is(r.Err, errMoved) && len(r.Samples) > 0 {
+			r.Err = nil // fewer runs, and the row says how many
 		}
 	}
 	return moved, nil
@@ -127,20 +142,20 @@ var errMoved = errors.New("the processors were moved, or busy, in every try")
 // repeat measures once, in a moment in which the two processors keep the
 // distance that they mostly have: virtual processors are moved between the cores
 // of the host, and the cost of a shared cache line changes fivefold with it.
-func (t *Tools) repeat(ctx context.Context, c Case, command []string, plan Plan, until time.Time) (Sample, error) {
+func (m *turns) repeat(ctx context.Context, command []string) (Sample, error) {
 	for try := range tries {
-		if try > 0 && time.Now().After(until) {
+		if try > 0 && time.Now().After(m.until) {
 			break
 		}
-		if err := t.await(ctx, c); err != nil {
+		if err := m.tools.await(ctx, m.c); err != nil {
 			return Sample{}, err
 		}
-		s, err := t.measure(ctx, command, plan.Timeout)
+		s, err := m.tools.measure(ctx, command, m.plan.Timeout)
 		if err != nil {
 			return Sample{}, err
 		}
-		after, err := t.distance(c)
-		if err != nil || after == t.usual {
+		after, err := m.tools.distance(m.c)
+		if err != nil || after == m.tools.usual {
 			return s, err
 		}
 	}
@@ -180,8 +195,7 @@ func (t *Tools) measure(ctx context.Context, command []string, timeout time.Dura
 		return Sample{}, fmt.Errorf("%v: %w", command, ctx.Err())
 	}
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return Sample{}, fmt.Errorf("%v: %w: %s", command, err, bytes.TrimSpace(exit.Stderr))
 		}
 		return Sample{}, fmt.Errorf("%v: %w", command, err)

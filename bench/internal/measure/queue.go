@@ -27,9 +27,12 @@ type (
 	msg64K = [65536]byte
 )
 
-func stream8(ctx context.Context, p *Place) (harness.Sample, error)   { return stream[msg8](ctx, p) }
-func stream64(ctx context.Context, p *Place) (harness.Sample, error)  { return stream[msg64](ctx, p) }
-func stream1K(ctx context.Context, p *Place) (harness.Sample, error)  { return stream[msg1K](ctx, p) }
+func stream8(ctx context.Context, p *Place) (harness.Sample, error) { return stream[msg8](ctx, p) }
+
+func stream64(ctx context.Context, p *Place) (harness.Sample, error) { return stream[msg64](ctx, p) }
+
+func stream1K(ctx context.Context, p *Place) (harness.Sample, error) { return stream[msg1K](ctx, p) }
+
 func stream64K(ctx context.Context, p *Place) (harness.Sample, error) { return stream[msg64K](ctx, p) }
 func trip8(ctx context.Context, p *Place) (harness.Sample, error)     { return trip[msg8](ctx, p) }
 func trip64(ctx context.Context, p *Place) (harness.Sample, error)    { return trip[msg64](ctx, p) }

@@ -94,7 +94,7 @@ func bytesStream(_ context.Context, p *Place) (harness.Sample, error) {
 		return harness.Sample{}, err
 	}
 	msg := make([]byte, p.Int("size"))
-	var r, w = l.Reader, l.Writer
+	r, w := l.Reader, l.Writer
 	if p.Args["buffered"] == "yes" {
 		r, w = bufio.NewReaderSize(r, 64<<10), bufio.NewWriterSize(w, 64<<10)
 	}

@@ -11,19 +11,17 @@ import (
 	"github.com/shoal-ipc/shoal/bench/internal/report"
 )
 
-func yes(b bool) *bool { return &b }
-
 func rows() []harness.Row {
 	none := 0.0
 	size := func(x float64) harness.Plot { return harness.Plot{Picture: cases.LatencyOverSize, X: x} }
 	return []harness.Row{
 		{Name: "roundtrip/64B", Impl: "shoal", Value: 180, Unit: harness.Nanoseconds, P99: 2200, Allocs: &none, Runs: 5, Plot: size(64)},
-		{Name: "roundtrip/64B", Impl: "pipe", Value: 54000, Unit: harness.Nanoseconds, Runs: 5, Ratio: 0.0033, Target: 0.033, Met: yes(true), Plot: size(64)},
+		{Name: "roundtrip/64B", Impl: "pipe", Value: 54000, Unit: harness.Nanoseconds, Runs: 5, Ratio: 0.0033, Target: 0.033, Met: new(true), Plot: size(64)},
 		{Name: "roundtrip/1KiB", Impl: "shoal", Value: 300, Unit: harness.Nanoseconds, Runs: 5, Plot: size(1024)},
 		{Name: "roundtrip/1KiB", Impl: "pipe", Value: 55000, Unit: harness.Nanoseconds, Runs: 5, Plot: size(1024)},
 		{Name: "roundtrip/1KiB", Impl: "net/rpc", Value: 55000, Unit: harness.Nanoseconds, Runs: 5, Plot: size(1024)},
 		{Name: "mutex/alone", Impl: "c robust", Unit: harness.Nanoseconds, Error: "cc is missing: apt-get install gcc"},
-		{Name: "unheard of", Impl: "shoal", Value: 3.5e6, Unit: harness.Nanoseconds, Runs: 5, Target: 1e6, Met: yes(false)},
+		{Name: "unheard of", Impl: "shoal", Value: 3.5e6, Unit: harness.Nanoseconds, Runs: 5, Target: 1e6, Met: new(false)},
 	}
 }
 

@@ -40,7 +40,7 @@ func label(r harness.Row) string {
 // ratio, target and verdict.
 func cells(r harness.Row) []string {
 	if r.Runs == 0 {
-		return []string{"not measured: " + firstLine(r.Error), "", "", "", "", "", ""}
+		return []string{"–", "", "", "", "", "", "not measured: " + firstLine(r.Error)}
 	}
 	list := []string{figure(r.Value, r.Unit), figure(r.Low, r.Unit) + "–" + figure(r.High, r.Unit), "", "", "", "", ""}
 	if r.P99 > 0 {
@@ -62,7 +62,7 @@ func cells(r harness.Row) []string {
 		}
 	}
 	if r.Error != "" {
-		list[0] += " (then: " + firstLine(r.Error) + ")"
+		list[6] += fmt.Sprintf(" (%d runs, then: %s)", r.Runs, firstLine(r.Error))
 	}
 	return list
 }
