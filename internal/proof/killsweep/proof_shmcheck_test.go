@@ -14,7 +14,7 @@ import (
 
 // stages returns the table. What is added here must have its names in covers.
 func stages() []*stage {
-	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), mapStages(), []*stage{eventStage(), barrierStage(), rwStage(), condStage(), tableStage(), pipeStage(), lonePipeStage()})
+	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), pairStages(), mapStages(), []*stage{eventStage(), barrierStage(), rwStage(), condStage(), tableStage(), runStage(), pipeStage(), lonePipeStage()})
 }
 
 // tally counts what was tried.
