@@ -87,3 +87,20 @@ func BenchmarkThroughput(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAlone sends messages of 64 bytes to itself: what the calls cost when
+// nobody waits.
+func BenchmarkAlone(b *testing.B) {
+	here, there := create(b, shmtest.Segment(b, shm.Spec{}), pipe.Spec{})
+	ctx := context.Background()
+	var x line
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := pipe.Send(ctx, here, x); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := pipe.Recv[line](ctx, there); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

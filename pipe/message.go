@@ -93,6 +93,11 @@ func recvFixed[T any](ctx context.Context, c *Conn, k *codec.Codec[T]) (T, error
 	if m == nil {
 		return x, c.fail(fs.ErrClosed)
 	}
+	if c.end.ReceiveHere(ctx, &c.reads, uint8(codec.Fixed), mem.BytesOf(&x)) {
+		object.Unpin(m)
+		c.normalize(k.Layout(), mem.BytesOf(&x))
+		return x, nil
+	}
 	msg, err := c.end.Receive(ctx, &c.reads)
 	if err != nil {
 		return x, c.fail(err)
@@ -102,13 +107,19 @@ func recvFixed[T any](ctx context.Context, c *Conn, k *codec.Codec[T]) (T, error
 	} else {
 		c.end.Copy(msg, mem.BytesOf(&x))
 		c.end.Finish(msg)
-		if k.Layout().HasBools() {
-			k.Layout().Normalize(mem.BytesOf(&x))
-		}
+		c.normalize(k.Layout(), mem.BytesOf(&x))
 	}
 	object.Unpin(m)
 	runtime.KeepAlive(c)
 	return x, err
+}
+
+// normalize makes the bools of a message bools, and keeps c until here.
+func (c *Conn) normalize(l *mem.Layout, b []byte) {
+	if l.HasBools() {
+		l.Normalize(b)
+	}
+	runtime.KeepAlive(c) // and the object with it
 }
 
 func recvEncoded[T any](ctx context.Context, c *Conn, k *codec.Codec[T]) (T, error) {

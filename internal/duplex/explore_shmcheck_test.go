@@ -110,7 +110,7 @@ func messages(sizes ...int) func() explore.Play {
 			}},
 			explore.Body{Name: "receiver", Slot: 2, Run: func() error {
 				for {
-					b, err := d.b.receive(context.Background())
+					b, err := d.b.expect(context.Background(), sizes[min(got, len(sizes)-1)])
 					if err != nil {
 						end = err
 						return d.fault

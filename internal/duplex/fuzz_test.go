@@ -44,6 +44,7 @@ func use(t *testing.T, w world) {
 		_ = p.Take(ctx)
 		p.reads.Set(time.Now().Add(time.Millisecond), p.Nudge)
 		p.writes.Set(time.Now().Add(time.Millisecond), p.Nudge)
+		_, _ = p.expect(ctx, 5)
 		for range 3 {
 			if b, err := p.receive(ctx); err == nil && len(b) > 1<<16 {
 				t.Errorf("received %d bytes", len(b))

@@ -2,9 +2,11 @@ package duplex
 
 import (
 	"context"
+	"encoding/binary"
 	"io/fs"
 
 	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
 // Send sends b, which is encoded in that form, as one message. It waits for room.
@@ -59,6 +61,14 @@ func (e *End) sendWhole(form uint8, b []byte) (bool, error) {
 }
 
 func (e *End) putFrame(pos uint64, f frame, b []byte) {
+	ring, i := e.out.ring, pos&e.out.mask
+	if uint64(len(ring)) >= i+frameSize+uint64(len(b)) {
+		satomic.Step()
+		binary.LittleEndian.PutUint64(ring[i:], uint64(f))
+		copy(ring[i+frameSize:], b)
+		satomic.Step()
+		return
+	}
 	head := f.bytes()
 	e.out.put(pos, head[:])
 	if len(b) > 0 {

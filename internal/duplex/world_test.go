@@ -86,6 +86,19 @@ func (p party) receive(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
+// expect is receive for who knows how long the message is.
+func (p party) expect(ctx context.Context, n int) ([]byte, error) {
+	m := p.Pin()
+	if m == nil {
+		return nil, fs.ErrClosed
+	}
+	defer object.Unpin(m)
+	if b := make([]byte, n); p.ReceiveHere(ctx, p.reads, form, b) {
+		return b, nil
+	}
+	return p.receive(ctx)
+}
+
 func (p party) write(b []byte) (int, error) { return p.End.Write(p.writes, b) }
 
 func (p party) read(b []byte) (int, error) { return p.End.Read(p.reads, b) }
