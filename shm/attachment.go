@@ -155,7 +155,7 @@ func (a *attachment) end(m *object.Mapping) error {
 	a.leaveObjects()
 	a.participants[a.slot-1].left.Store(1)
 	bump(&a.header.control)
-	err := a.endLifetime(m)
+	err := a.endLifetime(m, patience)
 	crowded := a.crowded()
 	object.Unpin(m)
 	if crowded {
@@ -194,10 +194,10 @@ func (a *attachment) leaveObject(entry int) {
 const patience = 20 * time.Millisecond
 
 // endLifetime takes the segment's name away if this process was the one it
-// lived for. If another process holds the structural lock for long, or there is
-// no descriptor to take it by, that happens later: Close never waits for another
-// process, and what it has to give back has been given back.
-func (a *attachment) endLifetime(m *object.Mapping) error {
+// lived for. If another process holds the structural lock for longer than that,
+// or there is no descriptor to take it by, that happens later: Close never waits
+// for another process, and what it has to give back has been given back.
+func (a *attachment) endLifetime(m *object.Mapping, most time.Duration) error {
 	ran := false
 	finish := func() error {
 		ran = true
@@ -207,7 +207,7 @@ func (a *attachment) endLifetime(m *object.Mapping) error {
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	err := a.locked(ctx, finish)
 	if ran {

@@ -10,7 +10,9 @@ import (
 // a death where it holds nothing. What it has open stays usable until the end,
 // so that goroutines that still run meet no closed handle; the rest is what
 // the end of any process brings. Only the name of a segment that lived for this
-// process goes now: afterwards nobody may be left to take it away.
+// process goes now: afterwards nobody may be left to take it away. For that it
+// waits longer than Close: several may be on their way out, each in the way of
+// the others.
 func depart() {
 	for _, a := range opened.all() {
 		m := a.pin()
@@ -20,7 +22,7 @@ func depart() {
 		holds := slices.ContainsFunc(a.holds(), func(h Hold) bool { return h.Participant.Slot == int(a.slot) })
 		if !holds {
 			a.participants[a.slot-1].left.Store(1)
-			_ = a.endLifetime(m) // what keeps its name now, Prune removes
+			_ = a.endLifetime(m, removePatience) // what keeps its name now, Prune removes
 		}
 		object.Unpin(m)
 	}
