@@ -85,6 +85,10 @@ func examples() []example {
 			want: "Received Hello Worker Process! from main process\n",
 		},
 		{
+			program: "pipe", python: []string{},
+			want: "[42 <nil> hello]\n",
+		},
+		{
 			program: "pool_map", python: []string{},
 			want: "Results: [1 4 9 16 25 36 49 64 81 100]\n",
 		},
