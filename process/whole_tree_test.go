@@ -190,23 +190,6 @@ func (tr *tree) prune() {
 	}
 }
 
-// When the root of a tree is killed, all of it ends, and takes the named segment
-// with it.
-func TestTreeEndsWithItsRoot(t *testing.T) {
-	tr := plant(t)
-	tr.grown()
-	if files := tr.left(); len(files) != 1 {
-		t.Fatalf("the tree's segment is in %v", files)
-	}
-	if err := tr.root.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	tr.gone()
-	if files := tr.left(); len(files) != 0 {
-		t.Errorf("left behind: %v", files)
-	}
-}
-
 // A tree may be killed at any moment of its growth, its root alone or all at
 // once. Nobody is left; if nobody was left to remove the segment's name, Prune
 // does.
