@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
@@ -87,7 +86,6 @@ type Future[Out any] struct {
 
 	unwatch atomic.Pointer[func() bool]
 	settled atomic.Bool // by the one who sets what follows
-	once    sync.Once
 
 	value Out
 	err   error

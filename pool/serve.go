@@ -99,7 +99,7 @@ func (s *server) serve() error {
 	for {
 		ended := make(chan error, 1)
 		go func() {
-			var err error = errGoexit
+			err := errGoexit
 			defer func() { ended <- err }()
 			err = s.loop(left)
 		}()

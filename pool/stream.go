@@ -165,7 +165,7 @@ func (s *stream[In, Out]) pull() {
 		s.mu.Lock()
 		s.panicked = v
 		if s.load.count > 0 && s.err == nil {
-			s.submit()
+			_ = s.submit() // its error ends the stream
 		}
 		s.ended = true
 		s.mu.Unlock()
@@ -288,8 +288,12 @@ func (s *stream[In, Out]) results(first, n int, encoded elements) {
 
 func (s *stream[In, Out]) failed(first, n int, err error) {
 	s.mu.Lock()
-	for i := range n {
-		s.know(first+i, outcome[Out]{err: err})
+	if err == context.DeadlineExceeded || err == context.Canceled { //nolint:errorlint // as errorOf returns it
+		s.err = err // a worker knows that ctx is done before this process does
+	} else {
+		for i := range n {
+			s.know(first+i, outcome[Out]{err: err})
+		}
 	}
 	s.mu.Unlock()
 	signal(s.changed)
