@@ -52,13 +52,15 @@ func (m *Map[K, V]) each(chain *hashmap.Chain, yield func(Entry[K, V], error) bo
 	for i := range chain.Len() {
 		key, value := chain.At(i)
 		e := Entry[K, V]{Key: m.keys.decode(key)}
-		if err := m.decode(value, &e.Value); err != nil {
-			if !yield(Entry[K, V]{Key: e.Key}, err) {
-				return false
-			}
-			continue
+		err := m.decode(value, &e.Value)
+		if err != nil {
+			e.Value = *new(V)
 		}
-		if !yield(e, nil) {
+		if !yield(e, err) {
+			return false
+		}
+		if m.use.Closed() {
+			yield(Entry[K, V]{}, m.closed())
 			return false
 		}
 	}

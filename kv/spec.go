@@ -17,7 +17,7 @@ import (
 // "any" at opening.
 //
 // The memory is taken at creation: for each entry 32 bytes, the key and two copies
-// of the value, rounded up to a multiple of 64, and about 12 bytes besides.
+// of the value, rounded up to a multiple of 64, and 12 to 20 bytes besides.
 type Spec struct {
 	// Cap is how many entries fit; default 1024, at most 2^28-1.
 	Cap int
