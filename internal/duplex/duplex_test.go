@@ -2,6 +2,7 @@ package duplex_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/duplex"
 	"github.com/shoal-ipc/shoal/internal/mem"
@@ -186,6 +188,23 @@ func TestMovedInTheMiddle(t *testing.T) {
 	if stage.Want(t, "receive", err, nil); !bytes.Equal(got, pattern(3, 9)) {
 		t.Errorf("received %q", got)
 	}
+}
+
+// TestMovedWithAMessage has an end go elsewhere and come back while a message that
+// came in parts, and was not taken, waits: it is not there any more.
+func TestMovedWithAMessage(t *testing.T) {
+	w := newWorld(least)
+	a, b := w.pair()
+	c := w.join(3, 1)
+	sent := stage.Async(func() error { return a.send(t.Context(), pattern(1, 150)) })
+	stage.Until(t, "all of it is there", func() bool { duplex.Gather(b.End); return duplex.Gathered(b.End) })
+	stage.Want(t, "Send", stage.Await(t, "Send", sent), nil)
+	stage.Want(t, "Poll", b.Poll(t.Context(), b.reads), nil)
+	stage.Want(t, "Take", c.Take(t.Context()), nil)
+	stage.Want(t, "Take", b.Take(t.Context()), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	stage.Want(t, "Poll", b.Poll(ctx, b.reads), context.DeadlineExceeded)
 }
 
 // TestGive follows an end on its way.

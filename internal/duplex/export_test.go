@@ -40,3 +40,6 @@ func Gather(e *End) {
 		ring(e.in.other)
 	}
 }
+
+// Gathered reports whether a message that came in parts is complete.
+func Gathered(e *End) bool { return e.in.line.whole.Load() }

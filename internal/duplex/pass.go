@@ -53,6 +53,8 @@ func (e *End) take() error {
 			break
 		}
 	}
+	e.in.line.part = message{} // of an earlier time: the rest of it went elsewhere
+	e.in.line.whole.Store(false)
 	defer e.ringAll() // those who had it
 	if e.out.way.open.Load() != 0 {
 		return e.retract()
