@@ -76,9 +76,11 @@ func run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			form.add(out, []harness.Row{r})
+		if len(rows) > 0 && rows[0].Name == machine {
+			form.begin(out, rows[0].Text)
+			rows = rows[1:]
 		}
+		form.add(out, rows)
 		return form.finish(out)
 	}
 	sources, err := fs.Sub(rivals, "rivals")
@@ -93,7 +95,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if *gate {
 		return pass(ctx, out, tools, *record)
 	}
-	form.begin(out, tools)
+	form.begin(out, tools.Machine())
 	plan := harness.Plan{Runs: *runs, Within: *within, Timeout: 20 * time.Second}
 	if tools.Anyhow = *try; *try {
 		plan.Runs = 1

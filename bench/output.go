@@ -25,30 +25,26 @@ type output struct {
 }
 
 // begin says where is measured, and how.
-func (o *output) begin(out io.Writer, tools *harness.Tools) {
-	if !o.lines && !o.markdown {
-		fmt.Fprintln(out, report.Columns())
+func (o *output) begin(out io.Writer, text string) {
+	o.text = text
+	switch {
+	case o.lines:
+		_ = json.NewEncoder(out).Encode(harness.Row{Name: machine, Text: text}) // to the terminal
+	case !o.markdown:
+		fmt.Fprintf(out, "%s\n%s\n\n", report.Columns(), text)
 	}
-	o.add(out, []harness.Row{{Name: machine, Text: tools.Machine()}})
 }
 
-// add shows the rows of a case, or a part of them.
+// add shows rows.
 func (o *output) add(out io.Writer, rows []harness.Row) {
-	if len(rows) == 1 && rows[0].Name == machine {
-		o.text = rows[0].Text
-	} else {
-		o.rows = append(o.rows, rows...)
-	}
+	o.rows = append(o.rows, rows...)
 	switch {
 	case o.lines:
 		enc := json.NewEncoder(out)
 		for _, r := range rows {
 			_ = enc.Encode(r) // to the terminal
 		}
-	case o.markdown:
-	case rows[0].Name == machine:
-		fmt.Fprintf(out, "%s\n\n", o.text)
-	default:
+	case !o.markdown:
 		_ = report.Text(out, rows) // to the terminal
 	}
 }

@@ -12,7 +12,7 @@ import (
 // All returns the cases in the order of the table.
 func All() []harness.Case {
 	var all []harness.Case
-	for _, group := range [][]harness.Case{cells(), maps(), locks(), streams(), roundTrips(), pipes(), sleepers(), segments(), processes()} {
+	for _, group := range [][]harness.Case{cells(), maps(), locks(), streams(), roundTrips(), pipes(), sleepers(), segments(), processes(), pools()} {
 		all = append(all, group...)
 	}
 	return all

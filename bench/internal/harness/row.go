@@ -15,7 +15,7 @@ type Row struct {
 	P999   float64  `json:"p999,omitempty"`
 	Allocs *float64 `json:"allocs,omitempty"` // of the operation; nil if not counted
 	Runs   int      `json:"runs"`
-	Target float64  `json:"target,omitempty"` // of the ratio; without a ratio, of the value
+	Target float64  `json:"target,omitempty"` // of the ratio; in the row of Shoal, of the value
 	Ratio  float64  `json:"ratio,omitempty"`  // of Shoal's median to this one
 	Met    *bool    `json:"met,omitempty"`
 	Error  string   `json:"error,omitempty"`
@@ -46,9 +46,12 @@ func Compare(c Case, results []Result) []Row {
 			row.Ratio = mine / m.Value
 		}
 		for _, t := range c.Targets {
-			if t.Rival == r.Impl && row.Ratio > 0 {
-				met := t.Met(c.Unit, row.Ratio)
-				row.Target, row.Met = t.Ratio, &met
+			if t.Rival != r.Impl {
+				continue
+			}
+			row.Target = t.Ratio
+			if row.Ratio > 0 {
+				row.Met = new(t.Met(c.Unit, row.Ratio))
 			}
 		}
 		rows = append(rows, row)
@@ -65,6 +68,9 @@ func (b Bound) rows(c Case, results []Result) []Row {
 	for i, r := range results {
 		all := r.figures(b.Of)
 		if len(all) == 0 {
+			if i == 0 {
+				rows = append(rows, Row{Name: c.Name + ", " + b.Of, Impl: r.Impl, Unit: b.Unit, Target: b.Limit, Error: "no figure"})
+			}
 			continue
 		}
 		worst, more := slices.Max(all), b.Unit.MoreIsBetter()

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -28,8 +30,8 @@ const tries = 8
 // enough is how often a program may fail before it is left alone.
 const enough = 2
 
-// looks is how often the distance of the processors is looked at before one try.
-const looks = 50
+// patience is how long the usual distance of the processors is waited for.
+const patience = 2 * time.Second
 
 // Run runs cases one after the other and yields the rows of each.
 func Run(ctx context.Context, tools *Tools, cases []Case, plan Plan, show func(Case, []Row)) error {
@@ -164,12 +166,11 @@ func (m *turns) repeat(ctx context.Context, command []string) (Sample, error) {
 
 // await waits a little for the usual distance; errMoved says that it does not come.
 func (t *Tools) await(ctx context.Context, c Case) error {
-	for range looks {
+	for begin := time.Now(); time.Since(begin) < patience; pause(ctx) {
 		d, err := t.distance(c)
 		if err != nil || d == t.usual {
 			return err
 		}
-		pause(ctx)
 	}
 	return errMoved
 }
@@ -179,6 +180,7 @@ func (t *Tools) await(ctx context.Context, c Case) error {
 const DirVariable = "BENCH_DIR"
 
 func (t *Tools) measure(ctx context.Context, command []string, timeout time.Duration) (Sample, error) {
+	name := strings.Join(append([]string{filepath.Base(command[0])}, command[1:]...), " ")
 	dir, err := os.MkdirTemp("/dev/shm", "bench")
 	if err != nil {
 		return Sample{}, err
@@ -192,18 +194,18 @@ func (t *Tools) measure(ctx context.Context, command []string, timeout time.Dura
 	cmd.WaitDelay = time.Second // processes that it leaves behind may hold its output open
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
-		return Sample{}, fmt.Errorf("%v: %w", command, ctx.Err())
+		return Sample{}, fmt.Errorf("%s: %w", name, ctx.Err())
 	}
 	if err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			return Sample{}, fmt.Errorf("%v: %w: %s", command, err, bytes.TrimSpace(exit.Stderr))
+			return Sample{}, fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(exit.Stderr))
 		}
-		return Sample{}, fmt.Errorf("%v: %w", command, err)
+		return Sample{}, fmt.Errorf("%s: %w", name, err)
 	}
 	var s Sample
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n")) // some libraries log to the output, too
 	if err := json.Unmarshal(lines[len(lines)-1], &s); err != nil {
-		return Sample{}, fmt.Errorf("%v printed %q: %w", command, out, err)
+		return Sample{}, fmt.Errorf("%s printed %q: %w", name, out, err)
 	}
 	return s, nil
 }

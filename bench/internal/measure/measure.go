@@ -33,7 +33,7 @@ type Job func(ctx context.Context, p *Place) (harness.Sample, error)
 func jobs() map[string]Job {
 	all := map[string]Job{}
 	for _, group := range []map[string]Job{
-		queueJobs(), bigJobs(), cellJobs(), lockJobs(), segmentJobs(), idleJobs(), streamJobs(), shmipcJobs(), goJobs(), processJobs(), mapJobs(), pipeJobs(),
+		queueJobs(), bigJobs(), cellJobs(), lockJobs(), segmentJobs(), idleJobs(), streamJobs(), shmipcJobs(), goJobs(), processJobs(), mapJobs(), pipeJobs(), poolJobs(),
 	} {
 		maps.Copy(all, group)
 	}

@@ -79,15 +79,15 @@ func targets(rows []harness.Row) string {
 		if _, ok := mine[r.Name]; !ok {
 			mine[r.Name] = r
 		}
-		if r.Met == nil {
+		if r.Target == 0 {
 			continue
 		}
 		all++
-		if *r.Met {
+		if r.Met != nil && *r.Met {
 			met++
 		}
 		c := cells(r)
-		if r.Ratio == 0 { // a bound of Shoal's own figure
+		if r.Impl == shoal { // a bound of Shoal's own figure
 			fmt.Fprintf(&b, "\n| %s | %s | | | | %s | %s |", label(r), c[0], c[5], c[6])
 			continue
 		}
@@ -101,7 +101,7 @@ func allocating(rows []harness.Row) string {
 	var list []string
 	counted := 0
 	for _, r := range rows {
-		if !strings.HasPrefix(r.Impl, "shoal") || r.Allocs == nil {
+		if !strings.HasPrefix(r.Impl, shoal) || r.Allocs == nil {
 			continue
 		}
 		counted++
@@ -134,7 +134,7 @@ func short(rows []harness.Row) string {
 		for _, r := range rows {
 			switch {
 			case r.Name != s.name || r.Runs == 0:
-			case r.Impl == "shoal":
+			case r.Impl == shoal:
 				mine = figure(r.Value, r.Unit)
 			case match.MatchString(r.Impl):
 				others = append(others, r.Impl+" "+figure(r.Value, r.Unit))

@@ -86,7 +86,7 @@ func picture(path, title string, rows []harness.Row) error {
 		line.Color, points.Color = colors(i), colors(i)
 		points.Shape, points.Radius = plotutil.Shape(i), vg.Points(3)
 		line.Width = vg.Points(1)
-		if strings.HasPrefix(impl, "shoal") {
+		if strings.HasPrefix(impl, shoal) {
 			line.Width = vg.Points(2.5)
 		}
 		p.Add(line, points)

@@ -40,7 +40,7 @@ func label(r harness.Row) string {
 // ratio, target and verdict.
 func cells(r harness.Row) []string {
 	if r.Runs == 0 {
-		return []string{"–", "", "", "", "", "", "not measured: " + firstLine(r.Error)}
+		return []string{"–", "", "", "", "", target(r), "not measured: " + firstLine(r.Error)}
 	}
 	list := []string{figure(r.Value, r.Unit), figure(r.Low, r.Unit) + "–" + figure(r.High, r.Unit), "", "", "", "", ""}
 	if r.P99 > 0 {
@@ -52,9 +52,7 @@ func cells(r harness.Row) []string {
 	if r.Ratio > 0 {
 		list[4] = number(r.Ratio)
 	}
-	if r.Target > 0 {
-		list[5] = target(r)
-	}
+	list[5] = target(r)
 	if r.Met != nil {
 		list[6] = "met"
 		if !*r.Met {
@@ -67,6 +65,9 @@ func cells(r harness.Row) []string {
 	return list
 }
 
+// shoal is the name of Shoal's row in each case.
+const shoal = "shoal"
+
 // columns are the names of what cells returns.
 var columns = []string{"median", "from–to", "p99 / p99.9", "allocs", "ratio", "target", ""}
 
@@ -75,20 +76,24 @@ func Columns() string {
 	return "case, implementation, " + strings.Join(columns, ", ") + "met; the ratio is that of Shoal's median to the other's"
 }
 
+// target returns what the row aims at: a ratio, or for Shoal's own a figure.
 func target(r harness.Row) string {
+	if r.Target == 0 {
+		return ""
+	}
 	sign := "≤ "
 	if r.Unit.MoreIsBetter() {
 		sign = "≥ "
 	}
-	if r.Ratio > 0 {
-		return sign + number(r.Target)
+	if r.Impl == shoal {
+		return sign + figure(r.Target, r.Unit)
 	}
-	return sign + figure(r.Target, r.Unit)
+	return sign + number(r.Target)
 }
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
-	return line
+	return strings.ReplaceAll(line, "|", "/") // which ends a cell
 }
 
 // scales are the names of a unit's thousandths and thousands.
