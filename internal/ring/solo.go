@@ -104,6 +104,8 @@ func (s *solo) left() {
 	}
 }
 
+// ring is a send on a channel, which is a fence: whoever hears it sees inside as it
+// is now.
 func (s *solo) ring() {
 	select {
 	case s.idle <- struct{}{}:
