@@ -43,6 +43,7 @@ type entry struct {
 //
 // An A is encoded as a queue encodes it (bytes as they are, or MarshalBinary,
 // or CBOR, fields by name); handles, segments and *os.File travel anywhere in it.
+// A *pipe.Conn in it is the child's from its start on, and the parent's no more.
 func Func[A any](name string, f func(ctx context.Context, args A) error) *Function[A] {
 	c := sync.OnceValues(codecFor[A])
 	e := &entry{name: name, source: sourceOf(name, f)}
