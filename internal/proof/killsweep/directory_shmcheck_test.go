@@ -29,7 +29,7 @@ type kind struct {
 	probe func(ctx context.Context, h handle) error
 	// unmarshal is the name of the method.
 	unmarshal string
-	// light: another kind's sweep is in full.
+	// light: another kind's sweep is in full; of this one some points are tried.
 	light bool
 }
 
@@ -309,35 +309,35 @@ func directoryStage(k kind) *stage {
 		open: func(_ c, p place) (world, error) { return &directoryWorld{kind: k, seg: p.seg}, nil },
 		operations: []*operation{
 			{
-				name: "Create", covers: names(called("Create")), begin: "absent", moves: appears, light: k.light,
+				name: "Create", covers: names(called("Create")), begin: "absent", moves: appears, light: k.light, variant: k.light,
 				do: quietly(func(ctx c, w w) error {
 					_, err := k.create(ctx, w.seg)
 					return err
 				}),
 			},
 			{
-				name: "OpenOrCreate creates", covers: names(called("OpenOrCreate")), begin: "absent", moves: appears, light: true,
+				name: "OpenOrCreate creates", covers: names(called("OpenOrCreate")), begin: "absent", moves: appears, light: true, variant: k.light,
 				do: quietly(func(ctx c, w w) error {
 					_, err := k.openOrCreate(ctx, w.seg)
 					return err
 				}),
 			},
 			{
-				name: "OpenOrCreate opens", covers: names(called("OpenOrCreate")), begin: "there", moves: []move{stays}, light: true,
+				name: "OpenOrCreate opens", covers: names(called("OpenOrCreate")), begin: "there", moves: []move{stays}, light: true, variant: k.light,
 				do: quietly(func(ctx c, w w) error {
 					_, err := k.openOrCreate(ctx, w.seg)
 					return err
 				}),
 			},
 			{
-				name: "Open", covers: names(called("Open")), begin: "there", moves: []move{stays}, light: k.light,
+				name: "Open", covers: names(called("Open")), begin: "there", moves: []move{stays}, light: k.light, variant: k.light,
 				do: quietly(func(ctx c, w w) error {
 					_, err := k.open(ctx, w.seg)
 					return err
 				}),
 			},
 			{
-				name: "UnmarshalText", covers: names(k.unmarshal), begin: "there", moves: []move{stays}, light: true, everywhere: true,
+				name: "UnmarshalText", covers: names(k.unmarshal), begin: "there", moves: []move{stays}, light: true, variant: k.unmarshal != "value.Value.UnmarshalText", everywhere: true,
 				before: prior(func(ctx c, w w) error {
 					h, err := k.open(ctx, w.seg)
 					if err != nil {
@@ -349,7 +349,7 @@ func directoryStage(k kind) *stage {
 				do: quietly(func(_ c, w w) error { return k.zero().UnmarshalText(w.text) }),
 			},
 			{
-				name: "Remove", covers: names("shm.Segment.Remove"), begin: "there", moves: []move{becomes("there", "absent")}, light: k.light,
+				name: "Remove", covers: names("shm.Segment.Remove"), begin: "there", moves: []move{becomes("there", "absent")}, light: k.light, variant: k.light,
 				do: quietly(func(ctx c, w w) error { return w.seg.Remove(ctx, objectName) }),
 			},
 		},

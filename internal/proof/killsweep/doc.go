@@ -19,8 +19,9 @@
 //   - TestProofKillSweepTrios does so while a third process is stopped in the
 //     middle of its own operation.
 //
-// With SHOAL_PROOF=full the first tries every step of every operation, but of the
-// variants that add only a waiting process some; else a few of each.
+// With SHOAL_PROOF=full the first tries every step of every operation, but some
+// only of those whose machinery another row sweeps, or that only look; else a few
+// of each.
 //
 // # The books
 //

@@ -206,7 +206,7 @@ func pair() (a, b *net.UnixConn, err error) {
 func lookingOperations() []*operation {
 	type w = *segmentWorld
 	look := func(name, covers string, do func(ctx context.Context, w w) error) *operation {
-		return &operation{name: name, covers: names(covers), begin: "absent", moves: []move{stays}, do: quietly(do)}
+		return &operation{name: name, covers: names(covers), begin: "absent", moves: []move{stays}, variant: true, do: quietly(do)}
 	}
 	deaths := look("Deaths", "shm.Segment.Deaths", func(ctx context.Context, w w) error {
 		for _, err := range w.seg.Deaths(ctx) {

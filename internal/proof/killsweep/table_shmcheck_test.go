@@ -24,7 +24,7 @@ type stage struct {
 	// joint stages need the survivor from the beginning: it cannot leave the victim
 	// alone and come back when somebody else has repaired.
 	joint bool
-	// deep stages have who repairs killed at every step, in a full run.
+	// deep stages have who repairs killed at many steps, in a full run.
 	deep       bool
 	operations []*operation
 	// peers are the operations of which other processes are in the middle while
@@ -76,8 +76,8 @@ type operation struct {
 	// light: the machinery below is that of another operation; a bounded run tries
 	// fewer points.
 	light bool
-	// variant: the same method is swept in full by another row of the stage; here
-	// some points do, also in a full run.
+	// variant: the same machinery is swept in full by another row, or the operation
+	// only looks; here some points do, also in a full run.
 	variant bool
 }
 
