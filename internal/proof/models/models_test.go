@@ -21,7 +21,7 @@ import (
 
 // names returns the models, so that none is lost unseen.
 func names() []string {
-	return []string{"condition", "event", "mutex", "queue", "queue_wake", "rwmutex", "segment", "semaphore", "semaphore_wake"}
+	return []string{"condition", "event", "mutex", "queue", "queue_fence", "queue_wake", "rwmutex", "segment", "semaphore", "semaphore_wake"}
 }
 
 // TestProofModels has spin search every model, and find what is planted in it.

@@ -18,12 +18,12 @@
  * one of the crowd are never inside at once.
  * Out of scope: more than one message, lost wake-ups of other kinds (queue_wake).
  *
- * RUN  put and take
+ * RUN  put and take              -DMESSAGES=1
  * RUN  shut down                 -DCLOSES
  * RUN  the producer dies         -DCLOSES -DDIES
  * RUN  another goroutine comes   -DCROWD
- * BUG  BUG_NO_FENCE
- * BUG  BUG_FENCE_FIRST
+ * BUG  BUG_NO_FENCE              -DMESSAGES=1
+ * BUG  BUG_FENCE_FIRST           -DMESSAGES=1
  * BUG  BUG_END_NO_FENCE          -DCLOSES
  * BUG  BUG_END_NOT_BUSY          -DCLOSES
  * BUG  BUG_END_QUIET             -DCLOSES
