@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -67,10 +69,16 @@ func (b *bed) attemptOnce(ctx context.Context, walk func(v *victim) error) (outc
 	ctx, cancel := context.WithTimeout(ctx, 2*watchdog)
 	defer cancel()
 	deaths := b.seg.Deaths(ctx)
-	v, err := start(b.op.name, b.file)
+	var env []string
+	if b.op.sleeps {
+		env = []string{"GOMAXPROCS=1"} // so that nobody spins, which takes a hundred thousand instructions
+	}
+	v, err := start(b.op.name, b.file, env...)
 	if err != nil {
 		return outcome{}, err
 	}
+	v.loose = b.op.sleeps
+	help := b.relief(ctx, v.cmd.Process.Pid)
 	for _, part := range []func() error{
 		func() error { return b.what.fill(ctx) },
 		v.hold,
@@ -82,10 +90,11 @@ func (b *bed) attemptOnce(ctx context.Context, walk func(v *victim) error) (outc
 			break
 		}
 	}
+	helped := help()
 	if v.isStuck() {
 		err = errStuck // whatever else came of it
 	}
-	if failed := errors.Join(v.kill(), v.complaint()); failed != nil {
+	if failed := errors.Join(v.kill(), v.complaint(), helped); failed != nil {
 		return outcome{}, errors.Join(err, failed)
 	}
 	if err == nil || errors.Is(err, errSpoiled) || errors.Is(err, errStuck) || errors.Is(err, errOver) {
@@ -102,6 +111,11 @@ func (b *bed) aftermath(ctx context.Context, deaths iter.Seq2[shm.Death, error],
 		}
 		if d.Participant.PID != pid {
 			continue // of who died for the sake of the subject
+		}
+		if r, ok := b.what.(reliever); ok {
+			if err := r.relieve(ctx); err != nil {
+				return outcome{fault: err}
+			}
 		}
 		o.effect, err = b.what.judge(ctx, d)
 		o.fault = errors.Join(err, b.seg.Check())
@@ -135,4 +149,45 @@ func (b *bed) kill(ctx context.Context, walk func(v *victim) error) (pc int64, o
 		return err
 	})
 	return pc, o, err
+}
+
+// reliever is a subject that children wait for. It is told to end that when one does,
+// and once more when that one is dead.
+type reliever interface {
+	relieve(ctx context.Context) error
+}
+
+// relief has the subject end the child's waiting as soon as it waits. What is
+// returned gives that up, and says whether it failed.
+func (b *bed) relief(ctx context.Context, pid int) (stop func() error) {
+	r, ok := b.what.(reliever)
+	if !ok {
+		return func() error { return nil }
+	}
+	watch, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for watch.Err() == nil {
+			holds, err := b.seg.Holds()
+			if err != nil {
+				done <- err
+				return
+			}
+			if slices.ContainsFunc(holds, func(h shm.Hold) bool { return h.Waiting && h.Participant.PID == pid }) {
+				done <- r.relieve(ctx)
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-watch.Done():
+			}
+		}
+		done <- nil
+	}()
+	return func() error {
+		cancel()
+		return <-done
+	}
 }

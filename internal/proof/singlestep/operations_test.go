@@ -21,6 +21,9 @@ type operation struct {
 	full int                                                          // the effect of all of it
 	hot  bool                                                         // each instruction is tried in a full run
 	once bool                                                         // its course depends on what was before: each child gets objects that are new
+	// sleeps: the thread waits for the survivor in the middle of it, and for the
+	// scheduler, so that the child's other threads run, and it is not the same twice.
+	sleeps bool
 }
 
 // subject is the objects that an operation works on, as a survivor sees them.
@@ -52,7 +55,7 @@ type deed struct {
 // that a process does, when caches and pools are empty and pages are not there.
 func operations() []operation {
 	warm := slices.Concat(mutexOperations(), semaphoreOperations(), valueOperations(), arrayOperations(),
-		queueOperations(), eventOperations(), recoverOperations())
+		queueOperations(), eventOperations(), recoverOperations(), rwOperations(), meetingOperations(), tableOperations(), sleepingOperations())
 	all := warm
 	for _, op := range warm {
 		if !op.hot {

@@ -87,7 +87,7 @@ func (s *sweep) learn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if slices.Equal(before, trace) {
+		if slices.Equal(before, trace) && !s.op.sleeps {
 			s.trace = trace
 			return s.drop(&b)
 		}
@@ -161,7 +161,7 @@ const tries = 8
 // kill kills after n instructions.
 func (s *sweep) kill(ctx context.Context, b **bed, n int) error {
 	walk, times := func(v *victim) error { return v.stroll(n) }, 1
-	if s.op.hot && !s.loose {
+	if s.op.hot && !s.loose && !s.op.sleeps {
 		walk, times = s.way(n), tries
 	}
 	for done := false; !done && times > 0; times-- {

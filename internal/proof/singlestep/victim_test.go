@@ -29,6 +29,7 @@ type victim struct {
 	others []tracee
 	origin uint64 // the address of first in the child
 	start  breakpoint
+	loose  bool        // the other threads run
 	dog    *time.Timer // kills the child if it takes too long
 }
 
@@ -37,13 +38,14 @@ var errStuck = errors.New("the child is stuck")
 
 // start starts a child for the operation name on the segment in f, and returns
 // when it has warmed up.
-func start(name string, f *os.File) (*victim, error) {
+func start(name string, f *os.File, env ...string) (*victim, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	v := &victim{cmd: exec.Command(exe)}
 	v.cmd.Env = append(os.Environ(), childEnv+"="+name, "GODEBUG=asyncpreemptoff=1", "GOGC=off")
+	v.cmd.Env = append(v.cmd.Env, env...)
 	v.cmd.ExtraFiles = []*os.File{f}
 	v.cmd.Stderr = &v.errs
 	stdin, tell, err := os.Pipe()
@@ -116,7 +118,7 @@ func (v *victim) begin() error {
 	if err := v.wake(); err != nil {
 		return err
 	}
-	if err := v.thread.reach(v.start); err != nil {
+	if err := v.thread.reach(v.start); err != nil || v.loose {
 		return err
 	}
 	for before := -1; len(v.others) > before; {
