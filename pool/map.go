@@ -168,6 +168,7 @@ const (
 	firstChunk  = 64 // at most, before it is known how long a task takes
 	chunkShares = 3  // of what is left, per worker
 	chunkTime   = 2 * time.Millisecond
+	leastTime   = 50 * time.Microsecond // of the small ones
 )
 
 func (m *mapping[In, Out]) size() int {
@@ -177,7 +178,7 @@ func (m *mapping[In, Out]) size() int {
 	}
 	share := (left + chunkShares*m.pool.opts.Workers - 1) / (chunkShares * m.pool.opts.Workers)
 	if pace := m.job.entry.pace.Load(); pace > 0 {
-		share = min(share, int(int64(chunkTime)/pace)+1)
+		share = min(max(share, int(int64(leastTime)/pace)), int(int64(chunkTime)/pace)+1)
 	} else {
 		share = min((share+3)/4, firstChunk)
 	}
