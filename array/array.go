@@ -38,14 +38,16 @@ type base = handle.Handle
 // fs.ErrPermission. A zero Array is a closed one.
 type Array[T any] struct {
 	base
-	use   *object.Use
-	rw    *object.Use // use, or nil if nothing may be written
-	elems []T
-	parts *vector.Parts // for elements of 3, 5, 6 or 7 bytes, else nil
-	bools *mem.Layout   // of T if it has bools, else nil
-	sync  *race.Token
-	own   *robust.Mutex
-	mutex *lock.Mutex // for Do
+	use    *object.Use
+	rw     *object.Use // use, or nil if nothing may be written
+	elems  []T
+	reads  []T           // elems, or empty if parts or bools say that there is more to an element
+	writes []T           // reads, or empty if nothing may be written
+	parts  *vector.Parts // for elements of 3, 5, 6 or 7 bytes, else nil
+	bools  *mem.Layout   // of T if it has bools, else nil
+	sync   *race.Token
+	own    *robust.Mutex
+	mutex  *lock.Mutex // for Do
 }
 
 // Create makes an array of zeros. A name that is taken is fs.ErrExist; a spec
@@ -102,6 +104,12 @@ func open[T any](ctx context.Context, seg *shm.Segment, name string, spec Spec, 
 	if vector.HasParts(layout.Size) {
 		a.parts = core.Parts(a.use, obj)
 	}
+	if a.parts == nil && a.bools == nil {
+		a.reads = a.elems
+		if a.rw != nil {
+			a.writes = a.elems
+		}
+	}
 	a.own = core.Mutex(a.use, obj)
 	a.mutex = a.Mutex()
 	return a, nil
@@ -139,9 +147,30 @@ func (a *Array[T]) Len() int {
 
 // At returns element i. It panics if i is out of range.
 func (a *Array[T]) At(i int) T {
+	var x T
+	object.Inline(a.use, func(u *object.Use) {
+		if reads := a.reads; uint(i) < uint(len(reads)) { // so u is not nil
+			if m := u.Memory().Load(); m != nil {
+				x = mem.LoadElem(&reads[i])
+				if race.Enabled {
+					a.sync.Acquire()
+				}
+				runtime.KeepAlive(a)
+				runtime.KeepAlive(m)
+				return
+			}
+			panic(errClosed)
+		}
+		x = a.at(i)
+	})
+	return x
+}
+
+// at is At for all elements, and says what is wrong.
+func (a *Array[T]) at(i int) T {
 	m := pin(a.use)
 	if m == nil {
-		panic(errClosed())
+		panic(errClosed)
 	}
 	var x T
 	if a.parts == nil {
@@ -160,6 +189,25 @@ func (a *Array[T]) At(i int) T {
 
 // Set makes x element i. It panics if i is out of range.
 func (a *Array[T]) Set(i int, x T) {
+	object.Inline(a.use, func(u *object.Use) {
+		if writes := a.writes; uint(i) < uint(len(writes)) { // so u is not nil
+			if m := u.Memory().Load(); m != nil {
+				if race.Enabled {
+					a.sync.Release()
+				}
+				mem.StoreElem(&writes[i], x)
+				runtime.KeepAlive(a)
+				runtime.KeepAlive(m)
+				return
+			}
+			panic(errClosed)
+		}
+		a.set(i, x)
+	})
+}
+
+// set is Set for all elements, and says what is wrong.
+func (a *Array[T]) set(i int, x T) {
 	m := pin(a.rw)
 	if m == nil {
 		panic(unwritable(a.use))
@@ -206,7 +254,7 @@ func (a *Array[T]) CopyIn(at int, src []T) int {
 func (a *Array[T]) CopyOut(at int, dst []T) int {
 	m := pin(a.use)
 	if m == nil {
-		panic(errClosed())
+		panic(errClosed)
 	}
 	src := a.elems[at:]
 	n := min(len(dst), len(src))
@@ -231,7 +279,7 @@ func (a *Array[T]) CopyOut(at int, dst []T) int {
 func (a *Array[T]) All() iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
 		if a.use == nil {
-			panic(errClosed())
+			panic(errClosed)
 		}
 		for i := range a.elems {
 			if !yield(i, a.At(i)) {
@@ -249,7 +297,7 @@ func (a *Array[T]) All() iter.Seq2[int, T] {
 func (a *Array[T]) View() []T {
 	m := pin(a.use)
 	if m == nil {
-		panic(errClosed())
+		panic(errClosed)
 	}
 	view := slices.Clip(a.elems)
 	if a.rw == nil {
@@ -268,7 +316,7 @@ func (a *Array[T]) View() []T {
 // if Spec.OnDeath says so, with the elements as they are.
 func (a *Array[T]) Do(ctx context.Context, f func(view []T) error) error {
 	if a.mutex == nil {
-		return errClosed()
+		return errClosed
 	}
 	return a.mutex.Do(ctx, func() error { return f(a.View()) })
 }
@@ -331,7 +379,7 @@ func unwritable(u *object.Use) error {
 	if u != nil && u.ReadOnly && u.PinAnyway() != nil {
 		return fmt.Errorf("array: segment is open read-only: %w", fs.ErrPermission)
 	}
-	return errClosed()
+	return errClosed
 }
 
-func errClosed() error { return fmt.Errorf("array: segment is closed: %w", fs.ErrClosed) }
+var errClosed = fmt.Errorf("array: segment is closed: %w", fs.ErrClosed)

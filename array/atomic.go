@@ -102,69 +102,118 @@ func (a *Atomic[T]) Len() int {
 
 // Load returns element i.
 func (a *Atomic[T]) Load(i int) T {
-	m := pin(a.use)
-	if m == nil {
-		panic(errClosed())
-	}
-	x := mem.LoadNumber(&a.elems[i])
-	a.sync.Acquire()
-	a.unpin(m)
+	var x T
+	object.Inline(a.use, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				x = mem.LoadNumber(&a.elems[i])
+				if race.Enabled {
+					a.sync.Acquire()
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
+		panic(errClosed)
+	})
 	return x
 }
 
 // Store sets element i to x.
 func (a *Atomic[T]) Store(i int, x T) {
-	m := pin(a.rw)
-	if m == nil {
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				if race.Enabled {
+					a.sync.Release()
+				}
+				mem.StoreNumber(&a.elems[i], x)
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
 		panic(unwritable(a.use))
-	}
-	a.sync.Release()
-	mem.StoreNumber(&a.elems[i], x)
-	a.unpin(m)
+	})
 }
 
 // Add adds delta to element i and returns what it is now.
 func (a *Atomic[T]) Add(i int, delta T) T {
-	m := pin(a.rw)
-	if m == nil {
-		panic(unwritable(a.use))
-	}
-	a.sync.Release()
 	var x T
-	if mem.IsFloat[T]() {
-		x = mem.AddFloat(&a.elems[i], delta)
-	} else {
-		x = mem.AddInteger(&a.elems[i], delta)
-	}
-	a.sync.Acquire()
-	a.unpin(m)
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				if race.Enabled {
+					a.sync.Release()
+				}
+				if mem.IsFloat[T]() {
+					x = mem.AddFloat(&a.elems[i], delta)
+				} else {
+					x = mem.AddInteger(&a.elems[i], delta)
+				}
+				if race.Enabled {
+					a.sync.Acquire()
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
+		panic(unwritable(a.use))
+	})
 	return x
 }
 
 // Swap sets element i to x and returns what it was.
 func (a *Atomic[T]) Swap(i int, x T) T {
-	m := pin(a.rw)
-	if m == nil {
+	var old T
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				if race.Enabled {
+					a.sync.Release()
+				}
+				old = mem.SwapNumber(&a.elems[i], x)
+				if race.Enabled {
+					a.sync.Acquire()
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
 		panic(unwritable(a.use))
-	}
-	a.sync.Release()
-	old := mem.SwapNumber(&a.elems[i], x)
-	a.sync.Acquire()
-	a.unpin(m)
+	})
 	return old
 }
 
 // CompareAndSwap sets element i to new if it is old, and reports whether it was.
 // Floating-point numbers are compared bit by bit: NaN is NaN, and 0 is not -0.
 func (a *Atomic[T]) CompareAndSwap(i int, old, new T) bool {
-	m := pin(a.rw)
-	if m == nil {
+	var swapped bool
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				if race.Enabled {
+					a.sync.Release()
+				}
+				swapped = mem.CompareAndSwapNumber(&a.elems[i], old, new)
+				if race.Enabled {
+					a.sync.Acquire()
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
 		panic(unwritable(a.use))
-	}
-	a.sync.Release()
-	swapped := mem.CompareAndSwapNumber(&a.elems[i], old, new)
-	a.sync.Acquire()
-	a.unpin(m)
+	})
 	return swapped
 }
 
@@ -173,7 +222,7 @@ func (a *Atomic[T]) CompareAndSwap(i int, old, new T) bool {
 func (a *Atomic[T]) All() iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
 		if a.use == nil {
-			panic(errClosed())
+			panic(errClosed)
 		}
 		for i := range a.elems {
 			if !yield(i, a.Load(i)) {
@@ -181,10 +230,4 @@ func (a *Atomic[T]) All() iter.Seq2[int, T] {
 			}
 		}
 	}
-}
-
-// unpin ends an operation.
-func (a *Atomic[T]) unpin(m *object.Mapping) {
-	object.Unpin(m)
-	runtime.KeepAlive(a)
 }

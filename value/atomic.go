@@ -8,6 +8,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/handle"
 	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/shm"
 )
 
@@ -103,81 +104,133 @@ func (a *Atomic[T]) UnmarshalText(text []byte) error {
 
 // Load returns the number.
 func (a *Atomic[T]) Load() T {
-	m := pin(a.use)
-	if m == nil {
-		panic(errClosed())
-	}
-	x := mem.LoadNumber(a.cell.Number)
-	a.cell.Sync.Acquire()
-	a.unpin(m)
+	var x T
+	object.Inline(a.use, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				x = mem.LoadNumber(&a.cell.Number)
+				if race.Enabled {
+					a.cell.Sync.Acquire()
+				}
+				runtime.KeepAlive(a)
+				runtime.KeepAlive(m) // not Void: what the processor waits for here is loads
+				return
+			}
+		}
+		panic(errClosed)
+	})
 	return x
 }
 
 // Store sets the number to x.
 func (a *Atomic[T]) Store(x T) {
-	m := pin(a.rw)
-	if m == nil {
-		panic(a.unwritable())
-	}
-	a.cell.Sync.Release()
-	mem.StoreNumber(a.cell.Number, x)
-	if cell.Flagged(a.cell.Event) {
-		cell.Notify(a.cell.Event)
-	}
-	a.unpin(m)
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				w := a.cell.Words
+				if race.Enabled {
+					a.cell.Sync.Release()
+				}
+				mem.StoreNumber(&w.Number, x)
+				if cell.Flagged(&w.Event) {
+					cell.Notify(&w.Event)
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
+		panic((*unwritable)(a.use))
+	})
 }
 
 // Add adds delta to the number and returns the new one.
 func (a *Atomic[T]) Add(delta T) T {
-	m := pin(a.rw)
-	if m == nil {
-		panic(a.unwritable())
-	}
-	a.cell.Sync.Release()
 	var x T
-	if mem.IsFloat[T]() {
-		x = mem.AddFloat(a.cell.Number, delta)
-	} else {
-		x = mem.AddInteger(a.cell.Number, delta)
-	}
-	a.cell.Sync.Acquire()
-	if cell.Flagged(a.cell.Event) {
-		cell.Notify(a.cell.Event)
-	}
-	a.unpin(m)
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				w := a.cell.Words
+				if race.Enabled {
+					a.cell.Sync.Release()
+				}
+				if mem.IsFloat[T]() {
+					x = mem.AddFloat(&w.Number, delta)
+				} else {
+					x = mem.AddInteger(&w.Number, delta)
+				}
+				if race.Enabled {
+					a.cell.Sync.Acquire()
+				}
+				if cell.Flagged(&w.Event) {
+					cell.Notify(&w.Event)
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
+		panic((*unwritable)(a.use))
+	})
 	return x
 }
 
 // Swap sets the number to x and returns the old one.
 func (a *Atomic[T]) Swap(x T) T {
-	m := pin(a.rw)
-	if m == nil {
-		panic(a.unwritable())
-	}
-	a.cell.Sync.Release()
-	old := mem.SwapNumber(a.cell.Number, x)
-	a.cell.Sync.Acquire()
-	if cell.Flagged(a.cell.Event) {
-		cell.Notify(a.cell.Event)
-	}
-	a.unpin(m)
+	var old T
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				w := a.cell.Words
+				if race.Enabled {
+					a.cell.Sync.Release()
+				}
+				old = mem.SwapNumber(&w.Number, x)
+				if race.Enabled {
+					a.cell.Sync.Acquire()
+				}
+				if cell.Flagged(&w.Event) {
+					cell.Notify(&w.Event)
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
+		panic((*unwritable)(a.use))
+	})
 	return old
 }
 
 // CompareAndSwap sets the number to new if it is old, and reports whether it was.
 // Floating-point numbers are compared bit by bit: NaN is NaN, and 0 is not -0.
 func (a *Atomic[T]) CompareAndSwap(old, new T) bool {
-	m := pin(a.rw)
-	if m == nil {
-		panic(a.unwritable())
-	}
-	a.cell.Sync.Release()
-	swapped := mem.CompareAndSwapNumber(a.cell.Number, old, new)
-	a.cell.Sync.Acquire()
-	if swapped {
-		cell.Notify(a.cell.Event)
-	}
-	a.unpin(m)
+	var swapped bool
+	object.Inline(a.rw, func(u *object.Use) {
+		if u != nil {
+			if m := u.Memory().Load(); m != nil {
+				w := a.cell.Words
+				if race.Enabled {
+					a.cell.Sync.Release()
+				}
+				swapped = mem.CompareAndSwapNumber(&w.Number, old, new)
+				if race.Enabled {
+					a.cell.Sync.Acquire()
+				}
+				if cell.Flagged(&w.Event) {
+					cell.Notify(&w.Event)
+				}
+				runtime.KeepAlive(a)
+				if !m.Void() {
+					return
+				}
+			}
+		}
+		panic((*unwritable)(a.use))
+	})
 	return swapped
 }
 
@@ -186,13 +239,13 @@ func (a *Atomic[T]) CompareAndSwap(old, new T) bool {
 func And[T Integer](a *Atomic[T], mask T) T {
 	m := pin(a.rw)
 	if m == nil {
-		panic(a.unwritable())
+		panic((*unwritable)(a.use))
 	}
 	a.cell.Sync.Release()
-	old := mem.AndNumber(a.cell.Number, mask)
+	old := mem.AndNumber(&a.cell.Number, mask)
 	a.cell.Sync.Acquire()
 	if old&mask != old {
-		cell.Notify(a.cell.Event)
+		cell.Notify(&a.cell.Event)
 	}
 	a.unpin(m)
 	return old
@@ -202,13 +255,13 @@ func And[T Integer](a *Atomic[T], mask T) T {
 func Or[T Integer](a *Atomic[T], mask T) T {
 	m := pin(a.rw)
 	if m == nil {
-		panic(a.unwritable())
+		panic((*unwritable)(a.use))
 	}
 	a.cell.Sync.Release()
-	old := mem.OrNumber(a.cell.Number, mask)
+	old := mem.OrNumber(&a.cell.Number, mask)
 	a.cell.Sync.Acquire()
 	if old|mask != old {
-		cell.Notify(a.cell.Event)
+		cell.Notify(&a.cell.Event)
 	}
 	a.unpin(m)
 	return old
@@ -229,22 +282,27 @@ func (a *Atomic[T]) Wait(ctx context.Context, ok func(T) bool) (T, error) {
 			var none T
 			return none, handle.Err(&a.base, wrapClosed(err))
 		}
-		x = mem.LoadNumber(a.cell.Number)
+		x = mem.LoadNumber(&a.cell.Number)
 		a.cell.Sync.Acquire()
 		if ok(x) {
 			return x, nil
 		}
-		changed = func() bool { return !mem.SameNumber(mem.LoadNumber(a.cell.Number), x) }
+		changed = func() bool { return !mem.SameNumber(mem.LoadNumber(&a.cell.Number), x) }
 	}
-	return x, errClosed()
+	return x, errClosed
 }
 
-// unwritable says why nothing can be written.
-func (a *Atomic[T]) unwritable() error {
-	if a.use != nil && a.use.ReadOnly && a.use.PinAnyway() != nil {
-		return errReadOnly()
+// unwritable is why nothing can be written: an error that looks for itself which
+// of two it is, because a method that asked would be too large for its callers.
+type unwritable object.Use
+
+func (u *unwritable) Error() string { return u.Unwrap().Error() }
+
+func (u *unwritable) Unwrap() error {
+	if u != nil && u.ReadOnly && (*object.Use)(u).PinAnyway() != nil {
+		return errReadOnly
 	}
-	return errClosed()
+	return errClosed
 }
 
 // unpin ends an operation.

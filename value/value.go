@@ -102,7 +102,7 @@ func (v *Value[T]) Load() T {
 	var x T
 	m := pin(v.use)
 	if m == nil {
-		panic(errClosed())
+		panic(errClosed)
 	}
 	cell.Load(v.cell, &x)
 	if v.layout.HasBools() {
@@ -150,9 +150,9 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) error {
 func (v *Value[T]) writable(ctx context.Context) error {
 	switch err := ctx.Err(); {
 	case v.use == nil || v.use.Closed():
-		return handle.Err(&v.base, errClosed())
+		return handle.Err(&v.base, errClosed)
 	case v.use.ReadOnly:
-		return errReadOnly()
+		return errReadOnly
 	default:
 		return err
 	}
@@ -196,17 +196,19 @@ func (v *Value[T]) Watch(ctx context.Context) iter.Seq2[T, error] {
 			}
 			changed = func() bool { return v.cell.Version() != seen }
 		}
-		yield(none, errClosed())
+		yield(none, errClosed)
 	}
 }
 
-func errClosed() error   { return fmt.Errorf("value: segment is closed: %w", fs.ErrClosed) }
-func errReadOnly() error { return fmt.Errorf("value: segment is open read-only: %w", fs.ErrPermission) }
+var (
+	errClosed   = fmt.Errorf("value: segment is closed: %w", fs.ErrClosed)
+	errReadOnly = fmt.Errorf("value: segment is open read-only: %w", fs.ErrPermission)
+)
 
 // wrapClosed says of which package a bare fs.ErrClosed is.
 func wrapClosed(err error) error {
 	if err == fs.ErrClosed { //nolint:errorlint // what is wrapped already says more
-		return errClosed()
+		return errClosed
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package cell
 
 import (
+	"structs"
+
 	"github.com/shoal-ipc/shoal/internal/mem"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/race"
@@ -14,10 +16,18 @@ import (
 //	the change                flag, if they wait  repair wakes them
 //	clearing flag             sticky              repair wakes them
 type Atomic[T any] struct {
-	Number  *T // reached by mem.LoadNumber and its siblings only
-	Event   *satomic.Uint32
+	*Words[T]
 	Sync    *race.Token
 	Watcher *Watcher
+}
+
+// Words is the atomicWords of a number of the type T.
+type Words[T any] struct {
+	_      structs.HostLayout
+	Number T         // reached by mem.LoadNumber and its siblings only
+	_      [0]uint64 // Event is at 8 in any case
+	Event  satomic.Uint32
+	_      uint32
 }
 
 // OpenAtomic returns this process's side of obj, a number of the size of T.
@@ -25,18 +35,12 @@ func OpenAtomic[T any](obj *object.Object) (Atomic[T], error) {
 	if stored := obj.Shape.Spec[0]; stored != uint64(mem.SizeOf[T]()) {
 		return Atomic[T]{}, mem.Corrupt("spec", -1, stored, mem.SizeOf[T]())
 	}
-	core, err := AttachAtomic(obj.Region, obj.Shape)
+	if _, err := atomicRegion(obj.Shape); err != nil {
+		return Atomic[T]{}, err
+	}
+	words, err := mem.At[Words[T]](obj.Region, 0)
 	if err != nil {
 		return Atomic[T]{}, err
 	}
-	number, err := mem.At[T](obj.Region, 0)
-	if err != nil {
-		return Atomic[T]{}, err
-	}
-	return Atomic[T]{
-		Number:  number,
-		Event:   &core.words.event,
-		Sync:    obj.Sync,
-		Watcher: NewWatcher(obj, &core.words.event),
-	}, nil
+	return Atomic[T]{Words: words, Sync: obj.Sync, Watcher: NewWatcher(obj, &words.Event)}, nil
 }

@@ -93,14 +93,14 @@ func TestNumberChangesWithWaiters(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan error)
-		changed := func() bool { return mem.LoadNumber(waiter.Number) != 0 }
+		changed := func() bool { return mem.LoadNumber(&waiter.Number) != 0 }
 		go func() { done <- waiter.Watcher.Await(t.Context(), p.use, changed) }()
 		until(t, p.asleep)
 		before := cell.EventOf(w.core)
 		died := explore.KillAt(n, func() {
-			mem.AddInteger(victim.Number, 1)
-			if cell.Flagged(victim.Event) {
-				cell.Notify(victim.Event)
+			mem.AddInteger(&victim.Number, 1)
+			if cell.Flagged(&victim.Event) {
+				cell.Notify(&victim.Event)
 			}
 		})
 		for k := 1; explore.KillAt(k, func() { w.die(2) }); k++ {
@@ -110,8 +110,8 @@ func TestNumberChangesWithWaiters(t *testing.T) {
 			t.Errorf("step %d: the word that the waiter sleeps on did not change", n)
 		}
 		if !changed() {
-			mem.AddInteger(victim.Number, 1)
-			cell.Notify(victim.Event)
+			mem.AddInteger(&victim.Number, 1)
+			cell.Notify(&victim.Event)
 		}
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -282,9 +282,9 @@ func numbers(t *testing.T, least ...int64) explore.Play {
 		return p, a
 	}
 	add := func(a cell.Atomic[int64]) {
-		mem.AddInteger(a.Number, 1)
-		if cell.Flagged(a.Event) {
-			cell.Notify(a.Event)
+		mem.AddInteger(&a.Number, 1)
+		if cell.Flagged(&a.Event) {
+			cell.Notify(&a.Event)
 		}
 	}
 	_, adder := number(1)
@@ -294,7 +294,7 @@ func numbers(t *testing.T, least ...int64) explore.Play {
 			{Name: "adder", Slot: 1, Run: func() error { add(adder); add(adder); ended = true; return nil }},
 			{Name: "last", Run: func() error {
 				explore.Until(func() bool { return ended || repaired })
-				for x := mem.LoadNumber(last.Number); !ended && x < 2; x++ {
+				for x := mem.LoadNumber(&last.Number); !ended && x < 2; x++ {
 					add(last)
 				}
 				return nil
@@ -310,7 +310,7 @@ func numbers(t *testing.T, least ...int64) explore.Play {
 	for i, least := range least {
 		p, a := number(uint32(i) + 2)
 		play.Bodies = append(play.Bodies, explore.Body{Name: fmt.Sprint("waiter ", i), Slot: uint32(i) + 2, Run: func() error {
-			return a.Watcher.Await(context.Background(), p.use, func() bool { return mem.LoadNumber(a.Number) >= least })
+			return a.Watcher.Await(context.Background(), p.use, func() bool { return mem.LoadNumber(&a.Number) >= least })
 		}})
 	}
 	return play

@@ -63,6 +63,10 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(valueHeader{}.inline)-inlineSize]
 	_ = [1]struct{}{}[unsafe.Offsetof(valueHeader{}.lock)-mem.CacheLine]
 	_ = [1]struct{}{}[unsafe.Sizeof(atomicWords{})-atomicSize]
+	_ = [1]struct{}{}[unsafe.Sizeof(Words[int32]{})-atomicSize]
+	_ = [1]struct{}{}[unsafe.Sizeof(Words[int64]{})-atomicSize]
+	_ = [1]struct{}{}[unsafe.Offsetof(Words[int32]{}.Event)-unsafe.Offsetof(atomicWords{}.event)]
+	_ = [1]struct{}{}[unsafe.Offsetof(Words[int64]{}.Event)-unsafe.Offsetof(atomicWords{}.event)]
 )
 
 // copies says where the two copies of a value of size bytes lie.

@@ -15,7 +15,9 @@ func load16(p unsafe.Pointer) uint16 { return *(*uint16)(p) }
 func store8(p unsafe.Pointer, x uint8)   { *(*uint8)(p) = x }
 func store16(p unsafe.Pointer, x uint16) { *(*uint16)(p) = x }
 func store32(p unsafe.Pointer, x uint32) { *(*uint32)(p) = x }
-func store64(p unsafe.Pointer, x uint64) { *(*uint64)(p) = x }
+
+// plain says that StoreElem stores 8 bytes so, too.
+const plain = true
 
 // CopyElemsOut copies shared Ts to private memory, as LoadElem would one by one,
 // and returns how many. The runtime's copy moves every aligned word whole, which

@@ -54,7 +54,9 @@ func store16(p unsafe.Pointer, b uint16) {
 }
 
 func store32(p unsafe.Pointer, x uint32) { (*satomic.Uint32)(p).Store(x) }
-func store64(p unsafe.Pointer, x uint64) { (*satomic.Uint64)(p).Store(x) }
+
+// plain says that StoreElem stores 8 bytes by an ordinary store.
+const plain = false
 
 // CopyElemsOut copies shared Ts to private memory, as LoadElem would one by one,
 // and returns how many.

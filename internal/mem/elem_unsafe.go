@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
@@ -24,10 +25,20 @@ func Whole[T any]() bool {
 func LoadElem[T any](p *T) T {
 	switch unsafe.Sizeof(*p) {
 	case 8:
-		w := (*satomic.Uint64)(unsafe.Pointer(p)).Load()
+		var w uint64
+		if satomic.Direct {
+			w = atomic.LoadUint64((*uint64)(unsafe.Pointer(p)))
+		} else {
+			w = (*satomic.Uint64)(unsafe.Pointer(p)).Load()
+		}
 		return *(*T)(unsafe.Pointer(&w))
 	case 4:
-		w := (*satomic.Uint32)(unsafe.Pointer(p)).Load()
+		var w uint32
+		if satomic.Direct {
+			w = atomic.LoadUint32((*uint32)(unsafe.Pointer(p)))
+		} else {
+			w = (*satomic.Uint32)(unsafe.Pointer(p)).Load()
+		}
 		return *(*T)(unsafe.Pointer(&w))
 	case 2:
 		w := load16(unsafe.Pointer(p))
@@ -41,9 +52,13 @@ func LoadElem[T any](p *T) T {
 
 // StoreElem sets the T at p, as LoadElem reads it.
 func StoreElem[T any](p *T, x T) {
+	if unsafe.Sizeof(*p) == 8 && plain {
+		*(*uint64)(unsafe.Pointer(p)) = *(*uint64)(unsafe.Pointer(&x))
+		return
+	}
 	switch unsafe.Sizeof(*p) {
 	case 8:
-		store64(unsafe.Pointer(p), *(*uint64)(unsafe.Pointer(&x)))
+		(*satomic.Uint64)(unsafe.Pointer(p)).Store(*(*uint64)(unsafe.Pointer(&x)))
 	case 4:
 		store32(unsafe.Pointer(p), *(*uint32)(unsafe.Pointer(&x)))
 	case 2:

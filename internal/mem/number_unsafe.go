@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/shoal-ipc/shoal/internal/satomic"
@@ -14,21 +15,39 @@ type Number interface {
 	~int32 | ~int64 | ~uint32 | ~uint64 | ~int | ~uint | ~float32 | ~float64
 }
 
+// Where satomic adds nothing, the functions that matter most call sync/atomic
+// themselves: see there for what a call costs that is taken in.
+
 // LoadNumber returns the number at p.
 func LoadNumber[T Number](p *T) T {
 	if unsafe.Sizeof(*p) == 8 {
-		w := (*satomic.Uint64)(unsafe.Pointer(p)).Load()
+		var w uint64
+		if satomic.Direct {
+			w = atomic.LoadUint64((*uint64)(unsafe.Pointer(p)))
+		} else {
+			w = (*satomic.Uint64)(unsafe.Pointer(p)).Load()
+		}
 		return *(*T)(unsafe.Pointer(&w))
 	}
-	w := (*satomic.Uint32)(unsafe.Pointer(p)).Load()
+	var w uint32
+	if satomic.Direct {
+		w = atomic.LoadUint32((*uint32)(unsafe.Pointer(p)))
+	} else {
+		w = (*satomic.Uint32)(unsafe.Pointer(p)).Load()
+	}
 	return *(*T)(unsafe.Pointer(&w))
 }
 
 // StoreNumber sets the number at p to x.
 func StoreNumber[T Number](p *T, x T) {
-	if unsafe.Sizeof(*p) == 8 {
+	switch {
+	case satomic.Direct && unsafe.Sizeof(*p) == 8:
+		atomic.StoreUint64((*uint64)(unsafe.Pointer(p)), *(*uint64)(unsafe.Pointer(&x)))
+	case satomic.Direct:
+		atomic.StoreUint32((*uint32)(unsafe.Pointer(p)), *(*uint32)(unsafe.Pointer(&x)))
+	case unsafe.Sizeof(*p) == 8:
 		(*satomic.Uint64)(unsafe.Pointer(p)).Store(*(*uint64)(unsafe.Pointer(&x)))
-	} else {
+	default:
 		(*satomic.Uint32)(unsafe.Pointer(p)).Store(*(*uint32)(unsafe.Pointer(&x)))
 	}
 }
@@ -36,17 +55,32 @@ func StoreNumber[T Number](p *T, x T) {
 // SwapNumber sets the number at p to x and returns what it was.
 func SwapNumber[T Number](p *T, x T) T {
 	if unsafe.Sizeof(*p) == 8 {
-		w := (*satomic.Uint64)(unsafe.Pointer(p)).Swap(*(*uint64)(unsafe.Pointer(&x)))
+		var w uint64
+		if satomic.Direct {
+			w = atomic.SwapUint64((*uint64)(unsafe.Pointer(p)), *(*uint64)(unsafe.Pointer(&x)))
+		} else {
+			w = (*satomic.Uint64)(unsafe.Pointer(p)).Swap(*(*uint64)(unsafe.Pointer(&x)))
+		}
 		return *(*T)(unsafe.Pointer(&w))
 	}
-	w := (*satomic.Uint32)(unsafe.Pointer(p)).Swap(*(*uint32)(unsafe.Pointer(&x)))
+	var w uint32
+	if satomic.Direct {
+		w = atomic.SwapUint32((*uint32)(unsafe.Pointer(p)), *(*uint32)(unsafe.Pointer(&x)))
+	} else {
+		w = (*satomic.Uint32)(unsafe.Pointer(p)).Swap(*(*uint32)(unsafe.Pointer(&x)))
+	}
 	return *(*T)(unsafe.Pointer(&w))
 }
 
 // CompareAndSwapNumber sets the number at p to x if it is old, bit by bit, and
 // reports whether it was.
 func CompareAndSwapNumber[T Number](p *T, old, x T) bool {
-	if unsafe.Sizeof(*p) == 8 {
+	switch {
+	case satomic.Direct && unsafe.Sizeof(*p) == 8:
+		return atomic.CompareAndSwapUint64((*uint64)(unsafe.Pointer(p)), *(*uint64)(unsafe.Pointer(&old)), *(*uint64)(unsafe.Pointer(&x)))
+	case satomic.Direct:
+		return atomic.CompareAndSwapUint32((*uint32)(unsafe.Pointer(p)), *(*uint32)(unsafe.Pointer(&old)), *(*uint32)(unsafe.Pointer(&x)))
+	case unsafe.Sizeof(*p) == 8:
 		return (*satomic.Uint64)(unsafe.Pointer(p)).CompareAndSwap(*(*uint64)(unsafe.Pointer(&old)), *(*uint64)(unsafe.Pointer(&x)))
 	}
 	return (*satomic.Uint32)(unsafe.Pointer(p)).CompareAndSwap(*(*uint32)(unsafe.Pointer(&old)), *(*uint32)(unsafe.Pointer(&x)))
@@ -58,10 +92,20 @@ func IsFloat[T Number]() bool { return T(1)/T(2) != 0 }
 // AddInteger adds delta to the number at p, which is no float, and returns the sum.
 func AddInteger[T Number](p *T, delta T) T {
 	if unsafe.Sizeof(*p) == 8 {
-		w := (*satomic.Uint64)(unsafe.Pointer(p)).Add(*(*uint64)(unsafe.Pointer(&delta)))
+		var w uint64
+		if satomic.Direct {
+			w = atomic.AddUint64((*uint64)(unsafe.Pointer(p)), *(*uint64)(unsafe.Pointer(&delta)))
+		} else {
+			w = (*satomic.Uint64)(unsafe.Pointer(p)).Add(*(*uint64)(unsafe.Pointer(&delta)))
+		}
 		return *(*T)(unsafe.Pointer(&w))
 	}
-	w := (*satomic.Uint32)(unsafe.Pointer(p)).Add(*(*uint32)(unsafe.Pointer(&delta)))
+	var w uint32
+	if satomic.Direct {
+		w = atomic.AddUint32((*uint32)(unsafe.Pointer(p)), *(*uint32)(unsafe.Pointer(&delta)))
+	} else {
+		w = (*satomic.Uint32)(unsafe.Pointer(p)).Add(*(*uint32)(unsafe.Pointer(&delta)))
+	}
 	return *(*T)(unsafe.Pointer(&w))
 }
 

@@ -2,8 +2,5 @@
 
 package satomic
 
-import "sync/atomic"
-
-func store32(w *atomic.Uint32, x uint32) { w.Store(x) }
-
-func store64(w *atomic.Uint64, x uint64) { w.Store(x) }
+// exchange says that a store is made by an exchange.
+const exchange = false
