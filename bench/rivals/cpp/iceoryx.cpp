@@ -4,7 +4,9 @@
 // iceoryx stream|rtt SIZE CPU0 CPU1: million messages a second from one process to
 //   another, or the time of one there and back; both poll
 #include <array>
+#include <atomic>
 #include <iostream>
+#include <new>
 #include <string>
 
 #include "iceoryx_hoofs/log/logmanager.hpp"
@@ -60,38 +62,48 @@ template <size_t N> struct end {
 		static message<N> x;
 		out.loan().and_then([&](auto &sample) { memcpy(sample->bytes, x.bytes, N); sample.publish(); }).or_else([](auto &) { _exit(1); });
 	}
-	void get() {
+	void get(const std::atomic<int> &stop) {
 		static message<N> x;
-		for (bool got = false; !got;) in.take().and_then([&](auto &sample) { memcpy(x.bytes, sample->bytes, N); got = true; });
+		for (bool got = false; !got && !stop;) in.take().and_then([&](auto &sample) { memcpy(x.bytes, sample->bytes, N); got = true; });
 	}
 };
 
-template <size_t N> static int run(bool stream, int cpu0, int cpu1) {
-	enum { ROUNDS = 20000 };
-	pid_t child = fork();
-	if (child == 0) {
-		pin(cpu1);
-		iox::runtime::PoshRuntime::initRuntime("bench-b");
-		end<N> e("back", "there");
-		if (stream) for (;;) e.put();
-		for (;;) e.get(), e.put();
+// Both processes end as clients should, so that the daemon
+// does, too.
+template <size_t N> static void other(bool stream, std::atomic<int> &stop) {
+	iox::runtime::PoshRuntime::initRuntime("bench-b");
+	end<N> e("back", "there");
+	while (!stop) {
+		if (!stream) e.get(stop);
+		if (!stop) e.put();
 	}
-	pin(cpu0);
+}
+
+template <size_t N> static void measure(bool stream, std::atomic<int> &stop) {
+	enum { ROUNDS = 10000 };
 	iox::runtime::PoshRuntime::initRuntime("bench-a");
 	end<N> e("there", "back");
 	if (stream) {
-		e.get();
+		e.get(stop);
 		uint64_t start = now_ns(), n = 0;
 		while (now_ns() - start < 400000000)
-			for (int k = 0; k < 16; k++, n++) e.get();
+			for (int k = 0; k < 16; k++, n++) e.get(stop);
 		print_value(double(n) * 1e3 / double(now_ns() - start));
 	} else {
-		PRINT_TRIPS(ROUNDS, (e.put(), e.get()));
+		PRINT_TRIPS(ROUNDS, (e.put(), e.get(stop)));
 	}
 	fflush(stdout);
-	kill(child, SIGKILL);
+	stop = 1;
+}
+
+template <size_t N> static void run(bool stream, int cpu0, int cpu1) {
+	auto *stop = new (share(sizeof(std::atomic<int>))) std::atomic<int>(0);
+	pid_t child = fork();
+	pin(child ? cpu0 : cpu1);
+	if (child == 0) other<N>(stream, *stop), exit(0);
+	measure<N>(stream, *stop);
 	waitpid(child, nullptr, 0);
-	_exit(0);
+	exit(0);
 }
 
 int main(int argc, char **argv) {
