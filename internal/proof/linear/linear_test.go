@@ -10,7 +10,7 @@ import (
 )
 
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind()}
+	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(), rwKind(), tableKind(), arrayKind()}
 }
 
 func kindNamed(name string) (kind, bool) {

@@ -44,6 +44,47 @@ func TestProofLinearHistories(t *testing.T) {
 		calls   []call
 		deaths  []death
 	}{
+		{"an event goes up", eventKind(), 0, true, []call{
+			at(0, 1, 4, await, done, numbers{}, numbers{}),
+			at(1, 2, 3, raise, done, numbers{}, numbers{}),
+			at(1, 5, 6, isUp, done, numbers{}, numbers{1}),
+		}, nil},
+		{"a wait for an event that is down ends", eventKind(), 0, false, []call{
+			at(1, 1, 2, raise, done, numbers{}, numbers{}),
+			at(1, 3, 4, lower, done, numbers{}, numbers{}),
+			at(0, 5, 6, await, done, numbers{}, numbers{}),
+		}, nil},
+		{"a Set is lost", eventKind(), 0, false, []call{
+			at(1, 1, 2, raise, done, numbers{}, numbers{}),
+			at(0, 3, 4, isUp, done, numbers{}, numbers{}),
+		}, nil},
+		{"a writer comes after a dead reader", rwKind(), 0, true, []call{
+			at(0, 1, 2, readLock, done, numbers{}, numbers{}),
+			at(1, 16, 32, writeLock, done, numbers{}, numbers{}),
+		}, first},
+		{"a writer beside a reader", rwKind(), 0, false, []call{
+			at(0, 1, 2, readLock, done, numbers{}, numbers{}),
+			at(1, 3, 4, writeLock, done, numbers{}, numbers{}),
+		}, nil},
+		{"a dead writer stays", rwKind(), 0, false, []call{
+			at(0, 1, 2, writeLock, done, numbers{}, numbers{}),
+			at(1, 31, 32, tryReadLock, refused, numbers{}, numbers{}),
+		}, first},
+		{"a number stays taken", tableKind(), 0, true, []call{
+			at(0, 1, 2, allocate, done, numbers{}, numbers{0}),
+			at(1, 31, 32, allocate, refused, numbers{}, numbers{}),
+			at(1, 33, 34, free, done, numbers{}, numbers{}),
+		}, first},
+		{"a number is taken twice", tableKind(), 1, false, []call{
+			at(0, 1, 2, allocate, done, numbers{}, numbers{1}),
+			at(1, 3, 4, allocateAt, done, numbers{1}, numbers{}),
+		}, nil},
+		{"a table is called full that never was", tableKind(), 1, false, []call{
+			at(0, 1, 2, allocate, done, numbers{}, numbers{0}),
+			at(1, 3, 9, allocate, refused, numbers{}, numbers{}),
+			at(0, 4, 5, free, done, numbers{0}, numbers{}),
+			at(0, 6, 7, allocateAt, done, numbers{1}, numbers{}),
+		}, nil},
 		{"a message", queueKind(), 1, true, []call{
 			at(0, 1, 2, put, done, numbers{7}, numbers{}),
 			at(1, 3, 4, tryGet, done, numbers{}, numbers{7}),
@@ -243,7 +284,12 @@ func broken() []kind {
 		_, err := semaphore.Create(ctx, seg, name, semaphore.Spec{Permits: permits(variant) + 1})
 		return err
 	}
-	return []kind{stale, torn, lossy, double, lax, forgetful, generous}
+	selfish, hasty := rwKind(), tableKind()
+	selfish.name = "selfish rwmutex"
+	spoil(&selfish, func(s *rwSubject) { s.selfish = true })
+	hasty.name = "hasty table"
+	spoil(&hasty, func(s *tableSubject) { s.hasty = true })
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty}
 }
 
 // spoil gives the children's subjects of k a fault.
