@@ -2,6 +2,7 @@ package pipe_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"testing"
 
@@ -18,7 +19,7 @@ type line struct{ Words [8]uint64 }
 var echoes = process.Func("pipe-bench-echoes", func(ctx context.Context, c *pipe.Conn) error {
 	for {
 		x, err := pipe.Recv[line](ctx, c)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {

@@ -200,7 +200,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.address((*duplex.End).Other) }
 
 // fail translates an error of the end.
 func (c *Conn) fail(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
 	return handle.Err(&c.base, err)

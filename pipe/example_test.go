@@ -76,7 +76,9 @@ func ExampleConn() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Fprintf(a, "all of this")
+	if _, err := io.WriteString(a, "all of this"); err != nil {
+		log.Fatal(err)
+	}
 	_ = a.CloseWrite()
 	text, err := io.ReadAll(b)
 	fmt.Println(string(text), err)

@@ -234,7 +234,7 @@ func TestClosed(t *testing.T) {
 				_, err = pipe.Recv[string](ctx, b)
 				want(t, "Recv", err, io.EOF)
 				_, err = b.Read(make([]byte, 1))
-				if err != io.EOF {
+				if err != io.EOF { //nolint:errorlint // it has to be io.EOF itself
 					t.Errorf("Read: %v, want io.EOF itself", err)
 				}
 				want(t, "Poll", b.Poll(ctx), nil)

@@ -109,7 +109,7 @@ func TestStreams(t *testing.T) {
 			return nil
 		})
 		got, err := b.drain()
-		if err != io.EOF || !bytes.Equal(got, all) {
+		if !errors.Is(err, io.EOF) || !bytes.Equal(got, all) {
 			t.Errorf("buffer %d: read %d bytes, %v", buffer, len(got), err)
 		}
 		stage.Want(t, "write", stage.Await(t, "write", done), nil)
@@ -140,9 +140,9 @@ func TestTakeOver(t *testing.T) {
 		other := stage.Async(func() error { _, err := parties[(i+1)%2].receive(t.Context()); return err })
 		got, err := p.receive(t.Context())
 		switch {
-		case err == io.ErrUnexpectedEOF:
+		case errors.Is(err, io.ErrUnexpectedEOF):
 			cut++
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			end = err
 		case err != nil:
 			t.Fatal(err)
@@ -173,7 +173,7 @@ func TestMovedInTheMiddle(t *testing.T) {
 	stage.Until(t, "it sleeps", a.Asleep)
 	duplex.Gather(b.End)
 	stage.Want(t, "Take", c.Take(t.Context()), nil)
-	if _, err := c.receive(t.Context()); err != io.ErrUnexpectedEOF {
+	if _, err := c.receive(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("received the end of a message: %v", err)
 	}
 	got, err := c.receive(t.Context())
@@ -271,7 +271,7 @@ func TestLeave(t *testing.T) {
 	waits := stage.Async(func() error { _, err := b.receive(t.Context()); return err })
 	stage.Until(t, "it sleeps", b.Asleep)
 	w.Leave(a.Party)
-	if err := stage.Await(t, "receive", waits); err != io.EOF {
+	if err := stage.Await(t, "receive", waits); !errors.Is(err, io.EOF) {
 		t.Errorf("received: %v", err)
 	}
 	stage.Want(t, "send", b.send(t.Context(), []byte("x")), io.ErrClosedPipe)

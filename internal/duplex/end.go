@@ -93,7 +93,7 @@ type gone string
 func (g gone) Error() string { return string(g) }
 
 // Is says which errors a gone is.
-func (g gone) Is(target error) bool { return target == fs.ErrClosed || target == net.ErrClosed } //nolint:errorlint // that is what Is is for
+func (g gone) Is(target error) bool { return target == fs.ErrClosed || target == net.ErrClosed }
 
 // What fails when the end is not this process's to use.
 const (

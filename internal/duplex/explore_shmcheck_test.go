@@ -93,7 +93,7 @@ func messages(sizes ...int) func() explore.Play {
 					return nil
 				case got < sent:
 					return fmt.Errorf("%d messages were sent, %d received", sent, got)
-				case end != io.EOF && end != io.ErrUnexpectedEOF, end == io.ErrUnexpectedEOF && !d.died(1):
+				case !errors.Is(end, io.EOF) && !errors.Is(end, io.ErrUnexpectedEOF), errors.Is(end, io.ErrUnexpectedEOF) && !d.died(1):
 					return fmt.Errorf("the end was %w", end)
 				}
 				return nil
@@ -170,7 +170,7 @@ func closing(n int) func() explore.Play {
 				if (sent == nil) != (got == 1) && !d.died(1) {
 					return fmt.Errorf("Send returned %w, and %d were received", sent, got)
 				}
-				if end != io.EOF {
+				if !errors.Is(end, io.EOF) {
 					return fmt.Errorf("the end was %w", end)
 				}
 				return nil
@@ -209,7 +209,7 @@ func cancelled() func() explore.Play {
 				if sent != nil {
 					want = want[1:]
 				}
-				if end != io.EOF || !slices.EqualFunc(want, got, bytes.Equal) {
+				if !errors.Is(end, io.EOF) || !slices.EqualFunc(want, got, bytes.Equal) {
 					return fmt.Errorf("Send returned %w, received %q, %w", sent, got, end)
 				}
 				return nil
@@ -256,7 +256,7 @@ func sharing() func() explore.Play {
 		return d.play(
 			func() error {
 				slices.Sort(got)
-				if !slices.Equal(got, []int{30, 150}) || end != io.EOF {
+				if !slices.Equal(got, []int{30, 150}) || !errors.Is(end, io.EOF) {
 					return fmt.Errorf("received messages of %d bytes, %w", got, end)
 				}
 				return nil
@@ -372,7 +372,7 @@ func TestProofFindsPlanted(t *testing.T) {
 				return nil
 			}},
 			{Name: "reader", Run: func() error {
-				if got, err := d.b.drain(); err != io.EOF || string(got) != "oldnew" && string(got) != "new" {
+				if got, err := d.b.drain(); !errors.Is(err, io.EOF) || string(got) != "oldnew" && string(got) != "new" {
 					return fmt.Errorf("read %q, %w", got, err)
 				}
 				return nil

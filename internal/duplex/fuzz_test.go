@@ -20,7 +20,7 @@ func FuzzBytes(f *testing.F) {
 		f.Add([]byte{100}, at/word, []byte{9})
 	}
 	// Headers of messages, with a writer that is 64 bytes ahead.
-	for kind := byte(0); kind < 6; kind++ {
+	for kind := range byte(6) {
 		f.Add([]byte{64}, 256/word, []byte{5, 0, 0, 0, kind, 2, 0x50, 0x5f})
 		f.Add([]byte{64}, 256/word, []byte{255, 255, 0, 0, kind, 2, 0x50, 0x5f, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 3, 0, 0x50, 0x5f})
 	}

@@ -86,7 +86,7 @@ func movingInParts() func() explore.Play {
 				if took && second == nil {
 					want += "n"
 				}
-				if end != io.EOF || string(got) != want {
+				if !errors.Is(end, io.EOF) || string(got) != want {
 					return fmt.Errorf("Sends: %w, %w; received %q, %w", first, second, got, end)
 				}
 				return nil
@@ -129,7 +129,7 @@ func giving() func() explore.Play {
 				if d.died(2) {
 					return nil
 				}
-				if end != io.EOF {
+				if !errors.Is(end, io.EOF) {
 					return fmt.Errorf("the end was %w", end)
 				}
 				return nil

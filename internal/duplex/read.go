@@ -34,10 +34,10 @@ func (e *End) read(d *Deadline, b []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := e.tryRead(b)
-	if err == errNothing && e.spinForData() {
+	if errors.Is(err, errNothing) && e.spinForData() {
 		n, err = e.tryRead(b)
 	}
-	if err != errNothing {
+	if !errors.Is(err, errNothing) {
 		return n, err
 	}
 	return e.readSlow(context.Background(), d.Done(), b)
@@ -128,7 +128,7 @@ func (e *End) readSlow(ctx context.Context, over <-chan struct{}, b []byte) (int
 		}
 		n, err := e.readSome(b)
 		e.in.lock.Drop()
-		if err != errNothing {
+		if !errors.Is(err, errNothing) {
 			return n, err
 		}
 		if err := e.sleep(ctx, over, &e.in, e.readable); err != nil {

@@ -3,6 +3,7 @@ package duplex
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -28,10 +29,10 @@ func (e *End) Receive(ctx context.Context, d *Deadline) (Message, error) {
 		return Message{}, err
 	}
 	msg, err := e.tryReceive()
-	if err == errNothing && e.spinForData() {
+	if errors.Is(err, errNothing) && e.spinForData() {
 		msg, err = e.tryReceive()
 	}
-	if err == errNothing {
+	if errors.Is(err, errNothing) {
 		msg, err = e.receiveSlow(ctx, d.Done())
 	}
 	return msg, err
@@ -108,7 +109,7 @@ func (e *End) receiveSlow(ctx context.Context, over <-chan struct{}) (Message, e
 			return msg, nil
 		}
 		e.in.lock.Drop()
-		if err != errNothing {
+		if !errors.Is(err, errNothing) {
 			return Message{}, err
 		}
 		if err := e.sleep(ctx, over, &e.in, e.readable); err != nil {
@@ -166,7 +167,7 @@ func (e *End) next() (Message, error) {
 	}
 	for passed := uint64(0); passed <= e.core.limit; { // whoever writes on and on does not keep us here
 		pos, n, err := e.remaining(frameSize)
-		if err == io.EOF && l.part.open {
+		if errors.Is(err, io.EOF) && l.part.open {
 			l.drop()
 			err = io.ErrUnexpectedEOF
 		}

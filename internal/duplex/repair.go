@@ -118,17 +118,14 @@ func (c *Core) Holds(yield func(object.Hold) bool) {
 }
 
 // State is object.Core's.
-func (c *Core) State() string {
-	s := ""
-	for i := range c.head.ends {
-		out, in := &c.head.ways[i], ""
-		if under := out.writePos.Load() - out.readPos.Load(); under != 0 && under <= c.limit {
-			in = fmt.Sprintf(", %d bytes under way", under)
-		}
-		if i > 0 {
-			s += "; "
-		}
-		s += ends[i] + " " + title(c.head.ends[i].owner.Load()).String() + in
+func (c *Core) State() string { return c.stateOf(0) + "; " + c.stateOf(1) }
+
+// stateOf says whose an end is, and how much of what it has written was not read.
+func (c *Core) stateOf(i int) string {
+	out := &c.head.ways[i]
+	s := ends[i] + " " + title(c.head.ends[i].owner.Load()).String()
+	if under := out.writePos.Load() - out.readPos.Load(); under != 0 && under <= c.limit {
+		s += fmt.Sprintf(", %d bytes under way", under)
 	}
 	return s
 }

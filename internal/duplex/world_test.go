@@ -137,7 +137,7 @@ func orNil(err error, allowed ...error) error {
 
 func wantEOF(tb testing.TB, p party) {
 	tb.Helper()
-	if b, err := p.receive(tb.Context()); err != io.EOF {
+	if b, err := p.receive(tb.Context()); !errors.Is(err, io.EOF) {
 		tb.Fatalf("received %q, %v, want io.EOF", b, err)
 	}
 }

@@ -42,7 +42,7 @@ func lonePipeStage() *stage {
 				}),
 			},
 			{
-				name: "UnmarshalText, both", covers: names("pipe.Conn.UnmarshalText"), begin: "held", dies: func(state, me string) []turn {
+				name: "UnmarshalText, both", covers: names("pipe.Conn.UnmarshalText"), begin: "held", dies: func(string, string) []turn {
 					return []turn{{state: "held"}, {state: "half"}, {state: "lost"}}
 				}, light: true, variant: true,
 				do: quietly(func(_ c, w w) error { return w.take() }),

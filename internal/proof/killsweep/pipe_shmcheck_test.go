@@ -261,7 +261,7 @@ func (w *pipeWorld) receive(ctx context.Context) (string, error) {
 
 // ended returns nil for io.EOF.
 func ended(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
