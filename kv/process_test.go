@@ -202,7 +202,7 @@ func TestKilledInUpdate(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		waits := make(chan error, 1)
-		go func() { waits <- m.Update(ctx, key, func(x *block, found bool) error { *x = alike(x[0]); return nil }) }()
+		go func() { waits <- m.Update(ctx, key, func(x *block, _ bool) error { *x = alike(x[0]); return nil }) }()
 		shmtest.Kill(t, child)
 		select {
 		case err := <-waits:
