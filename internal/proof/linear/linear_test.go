@@ -30,7 +30,7 @@ func TestProofLinear(t *testing.T) {
 	var sum tally
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
-			budget := 1200 * time.Millisecond
+			budget := 900 * time.Millisecond
 			if proof.Full() {
 				budget = 8 * time.Second
 			}
