@@ -100,6 +100,12 @@ func TestAllocations(t *testing.T) {
 	}
 	t.Run("int", func(t *testing.T) { measureAll(t, queue.Spec{}, 7, func(x *int) error { *x++; return nil }) })
 	t.Run("struct", func(t *testing.T) { measureAll(t, queue.Spec{}, point{}, func(x *point) error { x.X++; return nil }) })
+	t.Run("SPSC", func(t *testing.T) {
+		measureAll(t, queue.Spec{Mode: queue.SPSC}, point{}, func(x *point) error { x.X++; return nil })
+	})
+	t.Run("large, SPSC", func(t *testing.T) {
+		measureAll(t, queue.Spec{Mode: queue.SPSC, SlotSize: 8000}, large{}, func(x *large) error { x.N++; return nil })
+	})
 	t.Run("large", func(t *testing.T) { measureAll(t, queue.Spec{}, large{}, func(x *large) error { x.N++; return nil }) })
 	t.Run("cell", func(t *testing.T) {
 		measureAll(t, queue.Spec{SlotSize: 8000}, large{}, func(x *large) error { x.N++; return nil })

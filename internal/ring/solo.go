@@ -177,13 +177,13 @@ func (s *solo) revoke() {
 func (s *solo) end() {
 	s.ending.Store(true)
 	for {
-		switch n := s.crowd.Load(); {
-		case n == over:
+		switch s.crowd.Load() {
+		case over:
 			s.ring() // there may be another one who waits
 			return
-		case n == alone:
+		case alone:
 			s.revoke()
-		case n == 0:
+		case 0:
 			s.crowd.CompareAndSwap(0, over)
 		default:
 			<-s.idle
