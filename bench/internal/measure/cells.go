@@ -42,9 +42,11 @@ func shoalAtomic(ctx context.Context, p *Place) (harness.Sample, error) {
 	sum := int64(0)
 	ops := map[string]func(){
 		"load": func() {
+			x := int64(0) // here, and not in sum, whose loads and stores would hide what the others cost
 			for range burst {
-				sum += n.Load()
+				x += n.Load()
 			}
+			sum += x
 		},
 		"store": func() {
 			for i := range int64(burst) {
@@ -117,9 +119,11 @@ func shoalArray(ctx context.Context, p *Place) (harness.Sample, error) {
 	local, sum := make([]int64, size/8), int64(0)
 	ops := map[string]func(){
 		"at": func() {
+			x := int64(0)
 			for i := range burst {
-				sum += a.At(i)
+				x += a.At(i)
 			}
+			sum += x
 		},
 		"set": func() {
 			for i := range burst {

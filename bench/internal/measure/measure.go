@@ -277,6 +277,6 @@ func tripsOf(rounds int) int { return rounds/10 + rounds/laps*laps + rounds }
 // timed returns the median and percentiles of n times.
 func timed(times []time.Duration) harness.Sample {
 	slices.Sort(times)
-	at := func(per1000 int) float64 { return float64(times[len(times)*per1000/1000].Nanoseconds()) }
+	at := func(per1000 int) float64 { return float64(times[(len(times)*per1000+999)/1000-1].Nanoseconds()) }
 	return harness.Sample{Value: at(500), P50: at(500), P99: at(990), P999: at(999)}
 }

@@ -25,9 +25,11 @@ func goAtomic(_ context.Context, p *Place) (harness.Sample, error) {
 	n, sum := new(atomic.Int64), int64(0)
 	return p.operation(map[string]func(){
 		"load": func() {
+			x := int64(0)
 			for range burst {
-				sum += n.Load()
+				x += n.Load()
 			}
+			sum += x
 		},
 		"store": func() {
 			for i := range int64(burst) {
@@ -75,9 +77,11 @@ func goSlice(_ context.Context, p *Place) (harness.Sample, error) {
 	a, sum := make([]int64, 8<<10), int64(0)
 	return p.operation(map[string]func(){
 		"at": func() {
+			x := int64(0)
 			for i := range burst {
-				sum += a[i]
+				x += a[i]
 			}
+			sum += x
 		},
 		"set": func() {
 			for i := range burst {

@@ -54,7 +54,7 @@ static inline int by_size(const void *a, const void *b) {
 static inline void print_sample(double value, uint64_t *ns, size_t n) {
 	qsort(ns, n, sizeof *ns, by_size);
 	printf("{\"value\":%.6g,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu}\n", value,
-		(unsigned long long)ns[n / 2], (unsigned long long)ns[n * 99 / 100], (unsigned long long)ns[n * 999 / 1000]);
+		(unsigned long long)ns[(n + 1) / 2 - 1], (unsigned long long)ns[(n * 99 + 99) / 100 - 1], (unsigned long long)ns[(n * 999 + 999) / 1000 - 1]);
 }
 
 static inline int by_mean(const void *a, const void *b) {

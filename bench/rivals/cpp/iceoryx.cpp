@@ -68,8 +68,7 @@ template <size_t N> struct end {
 	}
 };
 
-// Both processes end as clients should, so that the daemon
-// does, too.
+// Both processes end as clients should, so that the daemon does, too.
 template <size_t N> static void other(bool stream, std::atomic<int> &stop) {
 	iox::runtime::PoshRuntime::initRuntime("bench-b");
 	end<N> e("back", "there");

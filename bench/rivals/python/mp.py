@@ -39,7 +39,7 @@ def echo(conn):
 def times(samples):
     samples.sort()
     n = len(samples)
-    at = lambda p: samples[n * p // 1000]
+    at = lambda p: samples[(n * p + 999) // 1000 - 1]
     return {"value": at(500), "p50": at(500), "p99": at(990), "p999": at(999)}
 
 
