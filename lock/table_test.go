@@ -280,7 +280,8 @@ func TestTableOwnerIsKilled(t *testing.T) {
 }
 
 // TestTableChurn kills children that take and free numbers, at moments that nobody
-// chose: each leaves at most one number taken.
+// chose: each leaves at most one number taken, and all can be had again.
+// Conformance: RCL-04.
 func TestTableChurn(t *testing.T) {
 	const n, crowd = 6, 3
 	rounds := 20
@@ -318,6 +319,14 @@ func TestTableChurn(t *testing.T) {
 		}
 		if left > crowd {
 			t.Fatalf("%d killed ones have left %d numbers", crowd, left)
+		}
+		for range n {
+			alloc(t, table)
+		}
+		_, err := table.Alloc()
+		want(t, "Alloc of a full table", err, lock.ErrTableFull)
+		for i := range n {
+			want(t, "Free", table.Free(i), nil)
 		}
 		want(t, "Check", seg.Check(), nil)
 	}
