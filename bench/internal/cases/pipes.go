@@ -25,7 +25,7 @@ func pipes() []harness.Case {
 				own("pipe", "go/stream", "size=64", "by=pipe", "sides=2"),
 				own("unix", "go/stream", "size=64", "by=unix", "sides=2"),
 			},
-			Targets: []harness.Target{{Rival: "pipe", Ratio: 5}},
+			Targets: []harness.Target{{Rival: "pipe", Ratio: 3}},
 		},
 	}
 }
