@@ -249,6 +249,38 @@ func TestStreams(t *testing.T) {
 	})
 }
 
+// What waits behind a task that takes long does not wait for it.
+func TestLongTasks(t *testing.T) {
+	ctx := deadline(t)
+	t.Run("results before it in its chunk come", func(t *testing.T) {
+		p := mustNew(t, &pool.Options{Workers: 1, Chunk: 3})
+		n := 0
+		for x, err := range nap.StreamUnordered(ctx, p, slices.Values([]int{1, 2, 60_000, 3})) {
+			if n++; x != n || err != nil {
+				t.Error(x, err)
+			}
+			if n == 2 {
+				break
+			}
+		}
+	})
+	t.Run("tasks after it go to another worker", func(t *testing.T) {
+		p := mustNew(t, &pool.Options{Workers: 2})
+		long, end := context.WithCancel(ctx)
+		defer end()
+		nap.Go(long, p, 60_000)
+		var all []*pool.Future[int]
+		for range 20 {
+			all = append(all, nap.Go(ctx, p, 3))
+		}
+		for _, f := range all {
+			if x, err := f.Get(ctx); err != nil || x != 3 {
+				t.Error(x, err)
+			}
+		}
+	})
+}
+
 func TestEnd(t *testing.T) {
 	ctx := deadline(t)
 	t.Run("POL-14 after Close", func(t *testing.T) {
