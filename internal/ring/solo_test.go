@@ -125,6 +125,7 @@ func TestCloseEndsAPair(t *testing.T) {
 		<-begun
 		use.End()
 		b.core.Leave(1)
+		wg.Wait() // what one of a crowd has claimed it still puts
 		c := b.port(2)
 		next := [2]int{}
 		for {
@@ -137,7 +138,6 @@ func TestCloseEndsAPair(t *testing.T) {
 			}
 			next[m[0]]++
 		}
-		wg.Wait()
 		if next[0] != n[0] || next[1] != n[1] {
 			t.Fatalf("%v were put, %v came", n, next)
 		}
