@@ -33,7 +33,8 @@ func (e *End) write(d *Deadline, b []byte) (int, error) {
 	ok, err := e.out.tryEnter()
 	n := 0
 	if ok {
-		n, err = e.writeSome(b)
+		// Who has no turn must not write a part: another Write might come behind it.
+		n, err = e.writeSome(b, uint64(len(b)))
 		e.out.lock.Drop()
 		ring(e.out.other)
 	}
@@ -43,18 +44,18 @@ func (e *End) write(d *Deadline, b []byte) (int, error) {
 	case ok && n == len(b):
 		return n, e.delivered()
 	}
-	rest, err := e.writeSlow(context.Background(), d.Done(), b[n:])
-	return n + rest, err
+	return e.writeSlow(context.Background(), d.Done(), b)
 }
 
-// writeSome writes as much of b as there is room for. The caller has pen.
-func (e *End) writeSome(b []byte) (int, error) {
+// writeSome writes as much of b as there is room for, nothing if that is less than
+// least. The caller has pen.
+func (e *End) writeSome(b []byte, least uint64) (int, error) {
 	if err := e.mayWrite(); err != nil {
 		return 0, err
 	}
 	pos, room, err := e.space(uint64(len(b)))
 	n := min(uint64(len(b)), room)
-	if err != nil || n == 0 {
+	if err != nil || n == 0 || n < least {
 		return 0, err
 	}
 	e.out.put(pos, b[:n])
@@ -80,7 +81,7 @@ func (e *End) writeSlow(ctx context.Context, over <-chan struct{}, b []byte) (n 
 		if err := e.lock(ctx, over, &e.out); err != nil {
 			return n, err
 		}
-		some, err := e.writeSome(b[n:])
+		some, err := e.writeSome(b[n:], 1)
 		e.out.lock.Drop()
 		ring(e.out.other)
 		n += some
