@@ -18,11 +18,12 @@ func Store64(p *uint64, x uint64)
 //go:noescape
 func StoreAndClear(p *uint64, x uint64, a, b *uint32)
 
-// Enter sets *a and *b to 1 and returns *owner if the caller is that goroutine,
-// else 0. Loads after it may come before it.
+// Enter sets *a to 1 if the caller is the goroutine *owner, and then, if it still
+// is, *b to 1: Inside. Else *a is 0 again: Lost. Loads after a store, also the
+// second one of *owner, may come before it.
 //
 //go:noescape
-func Enter(owner *uintptr, a, b *uint32) uintptr
+func Enter(owner *uintptr, a, b *uint32) uint32
 
 // Goroutine returns a number that no other goroutine has that lives now. It is
 // never 0, but where there is no such number.

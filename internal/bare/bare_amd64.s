@@ -18,8 +18,8 @@ TEXT ·StoreAndClear(SB), NOSPLIT, $0-32
 	MOVL $0, (DX)
 	RET
 
-// func Enter(owner *uintptr, a, b *uint32) uintptr
-TEXT ·Enter(SB), NOSPLIT, $0-32
+// func Enter(owner *uintptr, a, b *uint32) uint32
+TEXT ·Enter(SB), NOSPLIT, $0-28
 	MOVQ owner+0(FP), AX
 	MOVQ (TLS), BX
 	CMPQ BX, (AX)
@@ -27,11 +27,17 @@ TEXT ·Enter(SB), NOSPLIT, $0-32
 	MOVQ a+8(FP), CX
 	MOVQ b+16(FP), DX
 	MOVL $1, (CX)
+	CMPQ BX, (AX)
+	JNE  lost
 	MOVL $1, (DX)
-	MOVQ BX, ret+24(FP)
+	MOVL $1, ret+24(FP)
+	RET
+lost:
+	MOVL $0, (CX)
+	MOVL $2, ret+24(FP)
 	RET
 no:
-	MOVQ $0, ret+24(FP)
+	MOVL $0, ret+24(FP)
 	RET
 
 // func Goroutine() uintptr

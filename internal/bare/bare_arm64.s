@@ -18,8 +18,8 @@ TEXT ·StoreAndClear(SB), NOSPLIT, $0-32
 	STLRW ZR, (R3)
 	RET
 
-// func Enter(owner *uintptr, a, b *uint32) uintptr
-TEXT ·Enter(SB), NOSPLIT, $0-32
+// func Enter(owner *uintptr, a, b *uint32) uint32
+TEXT ·Enter(SB), NOSPLIT, $0-28
 	MOVD owner+0(FP), R0
 	MOVD (R0), R1
 	CMP  g, R1
@@ -28,11 +28,19 @@ TEXT ·Enter(SB), NOSPLIT, $0-32
 	MOVD b+16(FP), R3
 	MOVD $1, R4
 	MOVW R4, (R2)
+	MOVD (R0), R1
+	CMP  g, R1
+	BNE  lost
 	MOVW R4, (R3)
-	MOVD g, ret+24(FP)
+	MOVW R4, ret+24(FP)
+	RET
+lost:
+	STLRW ZR, (R2)
+	MOVD $2, R4
+	MOVW R4, ret+24(FP)
 	RET
 no:
-	MOVD ZR, ret+24(FP)
+	MOVW ZR, ret+24(FP)
 	RET
 
 // func Goroutine() uintptr

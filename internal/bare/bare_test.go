@@ -41,10 +41,10 @@ func TestGoroutines(t *testing.T) {
 	close(hold)
 	var a, b uint32
 	stranger := me + 1
-	if bare.Enter(&stranger, &a, &b) != 0 || a != 0 || b != 0 {
+	if bare.Enter(&stranger, &a, &b) != bare.Outside || a != 0 || b != 0 {
 		t.Errorf("another one entered: %d, %d", a, b)
 	}
-	if bare.Enter(&me, &a, &b) != me || a != 1 || b != 1 {
+	if bare.Enter(&me, &a, &b) != bare.Inside || a != 1 || b != 1 {
 		t.Errorf("did not enter: %d, %d", a, b)
 	}
 	runtime.KeepAlive(&stranger)

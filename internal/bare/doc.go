@@ -4,3 +4,10 @@
 // tool could not see through it, Go's own means stand in. What the code that
 // relies on it may conclude is in docs/memory-model.md.
 package bare
+
+// What Enter returns.
+const (
+	Outside = 0 // the caller is not the owner
+	Inside  = 1
+	Lost    = 2 // the caller was the owner when it came, but is not any more
+)

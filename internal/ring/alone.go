@@ -3,6 +3,7 @@ package ring
 import (
 	"io/fs"
 
+	"github.com/shoal-ipc/shoal/internal/bare"
 	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
@@ -15,8 +16,9 @@ import (
 // claimAlone is tryClaim for a message that lies in its slot.
 func (p *Port) claimAlone() (Claim, error) {
 	s, h := p.putting, p.head
-	g := satomic.Enter(&s.owner, &s.inside, s.busy) // as enter does, but that is not compiled into this
-	if g == 0 || s.owner.Load() != g && !s.stays(g) {
+	t := s.tenure.Load()
+	// As enter does, but that is not compiled into this.
+	if in := satomic.Enter(&t.owner, &t.inside, s.busy); in != bare.Inside && !s.turnedAway(in) {
 		return p.claimInCrowd()
 	}
 	if h.producer.Load() == p.me && h.closing.Load()|h.strict.Load() == 0 { // pairs with: ring.closing (Shutdown)
@@ -49,7 +51,7 @@ func (p *Port) tryClaim() (Claim, error) {
 func (p *Port) claimInside() (Claim, error) {
 	c, err := p.claimAmong()
 	p.putting.leave()
-	if err == ErrShutdown {
+	if err != nil {
 		p.perhapsTheEnd() // somebody may have waited for this, as it looked like a message
 	}
 	return c, err
@@ -68,8 +70,8 @@ func (p *Port) claimInCrowd() (Claim, error) {
 func (p *Port) part(s *solo, err error) {
 	if err == nil && p.solitary && p.head.strict.Load() == 0 {
 		s.part()
-	} else if s.crowd.Add(-1) == 0 {
-		s.ring()
+	} else {
+		s.depart()
 	}
 }
 
@@ -87,10 +89,8 @@ func (r *Ring) moreLent() bool {
 func (p *Port) publishAlone(c Claim, s *slotHead) {
 	p.sync.Release()
 	side := p.putting
-	s.word.PublishAndLeave(word(lapOf(c.word), full, 0, 0), &side.inside, side.busy) // commit; pairs with: ring.slot.word (takeAlone)
-	if side.wanted.Load() {
-		side.ring()
-	}
+	s.word.PublishAndLeave(word(lapOf(c.word), full, 0, 0), &side.tenure.Load().inside, side.busy) // commit; pairs with: ring.slot.word (takeAlone)
+	side.left()
 	w := p.next(c.word | uint64(c.Index))
 	p.writeHint.Store(w)
 	if c.Index%8 == 7 {
@@ -104,8 +104,8 @@ func (p *Port) publishAlone(c Claim, s *slotHead) {
 // takeAlone is tryTake for a message that is taken for good.
 func (p *Port) takeAlone() (Message, error) {
 	s, h := p.taking, p.head
-	g := satomic.Enter(&s.owner, &s.inside, s.busy) // as enter does
-	if g == 0 || s.owner.Load() != g && !s.stays(g) {
+	t := s.tenure.Load()
+	if in := satomic.Enter(&t.owner, &t.inside, s.busy); in != bare.Inside && !s.turnedAway(in) { // as enter does
 		return p.takeInCrowd(reading)
 	}
 	if h.consumer.Load() == p.me && h.strict.Load() == 0 {
@@ -161,10 +161,8 @@ func (p *Port) takeInCrowd(state uint64) (Message, error) {
 func (p *Port) finishAlone(m Message) {
 	p.sync.Release()
 	side, h := p.taking, p.head
-	p.slots.At(m.Index).word.PublishAndLeave(nextFree(m.word), &side.inside, side.busy) // commit; pairs with: ring.slot.word (claimAlone)
-	if side.wanted.Load() {
-		side.ring()
-	}
+	p.slots.At(m.Index).word.PublishAndLeave(nextFree(m.word), &side.tenure.Load().inside, side.busy) // commit; pairs with: ring.slot.word (claimAlone)
+	side.left()
 	r := p.next(lapOf(m.word) | uint64(m.Index))
 	p.readHint.Store(r)
 	if m.Index%8 == 7 {

@@ -22,6 +22,7 @@ func (p *Port) ClaimRun(most int) (c Claim, n int) {
 		}
 	}
 	side.leave()
+	p.perhapsTheEnd() // as in claimInside
 	return Claim{}, 0
 }
 

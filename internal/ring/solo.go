@@ -21,13 +21,14 @@ import (
 // and claim slots as in a queue of many. The owner goes in and out by plain stores;
 // so who takes the ownership away has a fence put between (see publish.go): either
 // the owner, who looks once more after it has gone in, sees that it is none, or
-// it is seen to be inside.
+// it is seen to be inside. What the owner goes in and out by is made anew for each
+// one (tenure): who was about to go in when it lost the ownership may do so much
+// later, and must not be taken for the next owner, nor undo what that one says.
 //
 // Close ends both kinds of operations, before the role is given up.
 type solo struct {
 	_      [mem.CacheLine]byte
-	owner  atomic.Uintptr // the goroutine that is alone; 0: none
-	inside atomic.Uint32  // 1 while the owner is
+	tenure atomic.Pointer[tenure] // of the last owner
 	busy   *satomic.Uint32
 	none   satomic.Uint32 // busy, where nobody needs to know
 	wanted atomic.Bool    // somebody waits until the owner is not inside
@@ -40,9 +41,18 @@ type solo struct {
 	streak atomic.Uint32
 	need   atomic.Uint32
 
-	turn chan struct{} // of who takes the ownership away
-	idle chan struct{} // full when the one who is waited for may have left
-	_    [mem.CacheLine]byte
+	turn  chan struct{} // of who takes the ownership away
+	idle  chan struct{} // full when the owner may have left; only who has the turn waits
+	empty chan struct{} // full when the crowd may have left; only end waits
+	_     [mem.CacheLine]byte
+}
+
+// tenure is the time of one owner.
+type tenure struct {
+	_      [mem.CacheLine]byte
+	owner  atomic.Uintptr // the goroutine that is alone; 0: it is not any more
+	inside atomic.Uint32  // 1 while the owner is
+	_      [mem.CacheLine]byte
 }
 
 const (
@@ -73,42 +83,45 @@ func (s *solo) init(busy *satomic.Uint32) {
 	s.busy = busy
 	s.turn = make(chan struct{}, 1)
 	s.idle = make(chan struct{}, 1)
+	s.empty = make(chan struct{}, 1)
+	s.tenure.Store(&tenure{})
 }
 
 // enter lets the owner in; it fails if the caller is not the owner.
 func (s *solo) enter() bool {
-	g := satomic.Enter(&s.owner, &s.inside, s.busy) // commit; pairs with: ring.putting (aboutToPut)
-	return g != 0 && s.stays(g)
+	t := s.tenure.Load()
+	in := satomic.Enter(&t.owner, &t.inside, s.busy) // commit; pairs with: ring.putting (aboutToPut)
+	return in == bare.Inside || s.turnedAway(in)
 }
 
-// stays completes enter: it fails if g has just lost the ownership.
-func (s *solo) stays(g uintptr) bool {
-	if s.owner.Load() == g {
-		return true
+// turnedAway is false. It tells who took the ownership away that the owner, who was
+// coming in, has gone.
+func (s *solo) turnedAway(in uint32) bool {
+	if in == bare.Lost {
+		ring(s.idle)
 	}
-	s.leave()
 	return false
 }
 
-// leave ends what enter began.
+// leave ends what enter began. The exchange is a fence in every build.
 func (s *solo) leave() {
 	s.busy.Store(0)
-	s.inside.Store(0)
+	s.tenure.Load().inside.Swap(0)
 	s.left()
 }
 
 // left tells who waits for it that the owner is not inside any more.
 func (s *solo) left() {
 	if s.wanted.Load() {
-		s.ring()
+		ring(s.idle)
 	}
 }
 
-// ring is a send on a channel, which is a fence: whoever hears it sees inside as it
-// is now.
-func (s *solo) ring() {
+// ring is a send on a channel, which is a fence: whoever hears it sees all as it is
+// now.
+func ring(bell chan<- struct{}) {
 	select {
-	case s.idle <- struct{}{}:
+	case bell <- struct{}{}:
 	default:
 	}
 }
@@ -131,17 +144,24 @@ func (s *solo) join() bool {
 // some time, it is the owner from now on.
 func (s *solo) part() {
 	if g := bare.Goroutine(); g != 0 && s.earned(g) {
-		s.owner.Store(g)
+		t := &tenure{}
+		t.owner.Store(g)
+		s.tenure.Store(t)
 		if s.crowd.CompareAndSwap(1, alone) {
 			if s.ending.Load() {
-				s.ring() // who ends it may have seen the crowd of one, and wait
+				ring(s.empty) // who ends it may have seen the crowd of one, and wait
 			}
 			return
 		}
-		s.owner.Store(0)
+		t.owner.Store(0)
 	}
+	s.depart()
+}
+
+// depart is part of who does not become the owner.
+func (s *solo) depart() {
 	if s.crowd.Add(-1) == 0 {
-		s.ring()
+		ring(s.empty)
 	}
 }
 
@@ -161,10 +181,11 @@ func (s *solo) revoke() {
 	if s.crowd.Load() != alone {
 		return
 	}
+	t := s.tenure.Load()
 	s.wanted.Store(true)
-	s.owner.Store(0)
+	t.owner.Swap(0) // a fence in every build
 	fence()
-	for s.inside.Load() != 0 {
+	for t.inside.Load() != 0 {
 		<-s.idle
 	}
 	s.wanted.Store(false)
@@ -179,14 +200,14 @@ func (s *solo) end() {
 	for {
 		switch s.crowd.Load() {
 		case over:
-			s.ring() // there may be another one who waits
+			ring(s.empty) // there may be another one who waits
 			return
 		case alone:
 			s.revoke()
 		case 0:
 			s.crowd.CompareAndSwap(0, over)
 		default:
-			<-s.idle
+			<-s.empty
 		}
 	}
 }

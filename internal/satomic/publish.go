@@ -19,17 +19,22 @@ func (w *Uint64) Publish(x uint64) { w.Store(x) }
 func (w *Uint64) PublishAndLeave(x uint64, inside *atomic.Uint32, busy *Uint32) {
 	w.Store(x)
 	busy.Store(0)
-	inside.Store(0)
+	inside.Swap(0) // a store of the race detector's is no fence: see exchange
 }
 
-// Enter sets inside and busy to 1 and returns the owner if the caller is that
-// goroutine, else 0; see Overtaken.
-func Enter(owner *atomic.Uintptr, inside *atomic.Uint32, busy *Uint32) uintptr {
+// Enter sets inside to 1 if the caller is the goroutine owner, looks once more,
+// and sets busy to 1 if it still is; see bare.Enter, and Overtaken.
+func Enter(owner *atomic.Uintptr, inside *atomic.Uint32, busy *Uint32) uint32 {
 	me := bare.Goroutine()
-	if owner.Load() != me {
-		return 0
+	if me == 0 || owner.Load() != me {
+		return bare.Outside
 	}
-	inside.Store(1)
+	Step()
+	inside.Swap(1)
+	if owner.Load() != me {
+		inside.Swap(0)
+		return bare.Lost
+	}
 	busy.Store(1)
-	return me
+	return bare.Inside
 }

@@ -17,14 +17,14 @@ func TestPublish(t *testing.T) {
 	var owner atomic.Uintptr
 	var inside atomic.Uint32
 	var busy satomic.Uint32
-	if owner.Store(bare.Goroutine() + 1); satomic.Enter(&owner, &inside, &busy) != 0 || inside.Load() != 0 || busy.Load() != 0 {
+	if owner.Store(bare.Goroutine() + 1); satomic.Enter(&owner, &inside, &busy) != bare.Outside || inside.Load() != 0 || busy.Load() != 0 {
 		t.Error("another goroutine's place was entered")
 	}
 	owner.Store(bare.Goroutine())
 	if owner.Load() == 0 {
 		t.Skip("goroutines have no numbers here")
 	}
-	if satomic.Enter(&owner, &inside, &busy) != owner.Load() || inside.Load() != 1 || busy.Load() != 1 {
+	if satomic.Enter(&owner, &inside, &busy) != bare.Inside || inside.Load() != 1 || busy.Load() != 1 {
 		t.Error("not entered")
 	}
 	w.PublishAndLeave(5, &inside, &busy)

@@ -22,8 +22,8 @@ func (w *Uint64) PublishAndLeave(x uint64, inside *atomic.Uint32, busy *Uint32) 
 	bare.StoreAndClear((*uint64)(unsafe.Pointer(&w.v)), x, (*uint32)(unsafe.Pointer(busy)), (*uint32)(unsafe.Pointer(inside)))
 }
 
-// Enter sets inside and busy to 1 and returns the owner if the caller is that
-// goroutine, else 0; see Overtaken.
-func Enter(owner *atomic.Uintptr, inside *atomic.Uint32, busy *Uint32) uintptr {
+// Enter sets inside to 1 if the caller is the goroutine owner, looks once more,
+// and sets busy to 1 if it still is; see bare.Enter, and Overtaken.
+func Enter(owner *atomic.Uintptr, inside *atomic.Uint32, busy *Uint32) uint32 {
 	return bare.Enter((*uintptr)(unsafe.Pointer(owner)), (*uint32)(unsafe.Pointer(inside)), (*uint32)(unsafe.Pointer(busy)))
 }
