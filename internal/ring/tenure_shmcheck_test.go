@@ -65,7 +65,7 @@ func TestLateOwner(t *testing.T) {
 			break
 		}
 		must(t, err)
-		got[string(m)]++
+		got[m]++
 	}
 	if got["first"] != 1 || got["other"] != others || got["mine"] != 1 || got["late"] != 1 {
 		t.Errorf("got %v", got)
