@@ -50,9 +50,11 @@ func (p *Pool) bury(m *member) {
 	pieces := p.settle(m, exit)
 	m.child, m.ready, m.retiring, m.tasks, m.pieces = nil, false, false, 0, nil
 	p.dispatch()
+	if !p.closed { // else nobody may be waited for who was not there before
+		p.background.Go(func() { p.replace(m, exit) })
+	}
 	p.mu.Unlock()
 	p.deliver(pieces)
-	p.background.Go(func() { p.replace(m, exit) })
 	if p.live.Add(-1) == 0 {
 		p.mu.Lock()
 		p.checkDrained()
@@ -67,8 +69,12 @@ func (p *Pool) settle(m *member, exit *process.ExitError) []piece {
 	p.exhume(m)
 	base := m.index * wordsPerWorker
 	begun, far := p.progress.Load(base+wordChunk), progress(p.progress.Load(base+wordProgress))
-	p.progress.Store(base+wordChunk, 0)
-	p.progress.Store(base+wordProgress, 0)
+	if p.progress.Load(base+wordRested) == begun {
+		begun = 0 // all that it did has come, and in the rest of the chunk it was not
+	}
+	for i := range wordsPerWorker {
+		p.progress.Store(base+i, 0)
+	}
 	m.stop.Store(0)
 	var pieces []piece
 	var back []*chunk

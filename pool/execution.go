@@ -88,7 +88,7 @@ func (x *execution) more() bool {
 func (x *execution) interrupted() bool {
 	if x.s.ctx.Err() != nil {
 		x.send()
-		x.s.Progress.Store(x.base+wordChunk, 0) // the next one was not begun
+		x.s.Progress.Store(x.base+wordRested, x.chunk) // the next one was not begun
 		x.abandoned = true
 		return false
 	}

@@ -89,6 +89,7 @@ func (s *stream[In, Out]) run(yield func(Out, error) bool) {
 		return
 	}
 	defer s.leave()
+	defer context.AfterFunc(s.pool.ctx, s.closed)()
 	go s.pull()
 	for {
 		o, more := s.next()
@@ -127,6 +128,17 @@ func (s *stream[In, Out]) run(yield func(Out, error) bool) {
 func (s *stream[In, Out]) leave() {
 	close(s.broken)
 	s.pool.stopJob(s.job)
+}
+
+// closed ends the stream because the pool is: its input may have nothing to yield,
+// so that nothing else would.
+func (s *stream[In, Out]) closed() {
+	s.mu.Lock()
+	if s.err == nil && (!s.ended || s.chunks > 0) {
+		s.err = ErrClosed
+	}
+	s.mu.Unlock()
+	s.tell()
 }
 
 // next returns a result, if one is there, and whether more may come.

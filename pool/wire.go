@@ -177,6 +177,7 @@ func (p progress) size() int  { return int(uint32(p)) }
 const (
 	wordChunk      = iota // the chunk that the worker has begun
 	wordProgress          // in it
+	wordRested            // the chunk that it gave up between two tasks, in order to end
 	wordsPerWorker = 8
 )
 
