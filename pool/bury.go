@@ -11,7 +11,7 @@ import (
 )
 
 // mournLeast and mournMost bound the pause before a worker is started again
-// where one has ended before it was ready.
+// where one has ended before it was ready, or several before they were of use.
 const (
 	mournLeast = 5 * time.Millisecond
 	mournMost  = 250 * time.Millisecond
@@ -71,6 +71,9 @@ func (p *Pool) settle(m *member, exit *process.ExitError) []piece {
 	begun, far := p.progress.Load(base+wordChunk), progress(p.progress.Load(base+wordProgress))
 	if p.progress.Load(base+wordRested) == begun {
 		begun = 0 // all that it did has come, and in the rest of the chunk it was not
+	}
+	if begun == 0 {
+		m.unused++
 	}
 	for i := range wordsPerWorker {
 		p.progress.Store(base+i, 0)
@@ -166,7 +169,9 @@ func (p *Pool) replace(m *member, exit *process.ExitError) {
 	}
 	for {
 		p.mu.Lock()
-		n, over := p.mourned, p.closed || p.refusal != nil && !p.draining
+		// Nobody needs a worker once all tasks have ended and no more come.
+		over := p.closed || isClosed(p.drained) || p.refusal != nil && !p.draining
+		n, d, pause := p.mourned, p.mourning(m), p.pause
 		p.mu.Unlock()
 		if over {
 			return
@@ -175,7 +180,7 @@ func (p *Pool) replace(m *member, exit *process.ExitError) {
 			p.failAll(startError(err))
 			return
 		}
-		if n > 0 && !p.pause(min(mournLeast<<min(n, 10), mournMost)) {
+		if d > 0 && !pause(d) {
 			return
 		}
 		if err = p.start(m); err == nil || errors.Is(err, ErrClosed) {
@@ -196,15 +201,27 @@ func (p *Pool) mostMourned(exit *process.ExitError) int {
 	return 5 + p.opts.Workers
 }
 
-// pause waits for d, or returns false when the pool is closed.
-func (p *Pool) pause(d time.Duration) bool {
+// mourning returns how long to wait before m is started again: the longer, the
+// more workers in a row were of no use. One that was ready and has begun nothing
+// is no sign of a fault, so that the first of them costs no pause, and none makes
+// the pool fail; but somebody may kill whatever is started. It is called with mu held.
+func (p *Pool) mourning(m *member) time.Duration {
+	n := max(p.mourned, m.unused-1)
+	if n == 0 {
+		return 0
+	}
+	return min(mournLeast<<min(n, 10), mournMost)
+}
+
+// waitOpen waits for d, or returns false when no worker is needed any more.
+func (p *Pool) waitOpen(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
 	case <-p.drained:
-		return !p.isClosed()
+		return false
 	case <-p.ctx.Done():
 		return false
 	}

@@ -162,6 +162,7 @@ func (p *Pool) hear(m *member) {
 func (p *Pool) takeResult(m *member, r result, body []byte) {
 	p.mu.Lock()
 	p.hear(m)
+	m.unused = 0
 	c := p.books.find(r.chunk)
 	if c == nil || c.worker != m || int64(r.first)+int64(r.count) > int64(c.count) {
 		p.mu.Unlock()

@@ -46,11 +46,12 @@ type Pool struct {
 	drained  chan struct{} // closed when Shutdown was called and no chunk is left
 	draining bool
 	closed   bool
-	mourned  int         // workers in a row that ended before they were ready
-	messages uint64      // that came
-	balance  *time.Timer // looks for tasks that wait behind a long one
-	victim   *member     // that tasks wait for, when the timer was set
-	silence  uint64      // what its heard was then
+	mourned  int                      // workers in a row that ended before they were ready
+	pause    func(time.Duration) bool // before a worker is started again; false: do not
+	messages uint64                   // that came
+	balance  *time.Timer              // looks for tasks that wait behind a long one
+	victim   *member                  // that tasks wait for, when the timer was set
+	silence  uint64                   // what its heard was then
 }
 
 // member is one of the pool's workers: the place of a process, and the process.
@@ -66,6 +67,7 @@ type member struct {
 	retiring bool           // it was told to end
 	assigned []*chunk       // in the order in which it got them
 	tasks    int            // that this process got
+	unused   int            // processes in a row that ended without having begun anything
 	heard    uint64         // at what count of messages something came from it
 	pieces   []byte         // of a long result
 }
@@ -89,6 +91,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.absorb = func(b *[]byte) error { p.take(*b); return nil }
+	p.pause = p.waitOpen
 	p.balance = time.AfterFunc(time.Hour, p.rebalance)
 	p.balance.Stop()
 	if err := p.build(ctx); err != nil {
