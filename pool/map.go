@@ -35,7 +35,7 @@ func (f *Function[In, Out]) MapProgress(ctx context.Context, p *Pool, in []In, r
 		out: make([]Out, len(in)), changed: make(chan struct{}, 1), errIndex: -1,
 	}
 	m.job = &job{pool: p, entry: f.entry, ctx: ctx, flags: flagStop, size: sizeOf(outCodec), sink: m, limit: -1}
-	defer m.leave()
+	defer m.quit() // also where report panics, or what encodes an element
 	err = m.run(ctx)
 	return m.out, err
 }
@@ -55,9 +55,9 @@ type mapping[In, Out any] struct {
 
 	mu       sync.Mutex
 	out      []Out
-	done     int // elements that have ended
-	chunks   int // that have not ended
-	over     bool
+	done     int  // elements that have ended
+	chunks   int  // that have not ended
+	over     bool // all have ended, or nobody waits any more
 	errIndex int
 	err      error
 }
@@ -67,7 +67,6 @@ func (m *mapping[In, Out]) run(ctx context.Context) error {
 		s := m.state()
 		for !s.failed && m.next < len(m.in) && s.chunks < m.window() {
 			if err := m.submit(); err != nil {
-				m.stop()
 				return err
 			}
 			s = m.state()
@@ -84,7 +83,6 @@ func (m *mapping[In, Out]) run(ctx context.Context) error {
 			return m.err
 		}
 		if err := m.wait(ctx); err != nil {
-			m.stop()
 			return err
 		}
 	}
@@ -109,12 +107,16 @@ func (m *mapping[In, Out]) leave() {
 	}
 }
 
-// stop gives up what is not done: nothing is written to out from here on.
-func (m *mapping[In, Out]) stop() {
+// quit gives up what is not done: nothing is written to out from here on.
+func (m *mapping[In, Out]) quit() {
 	m.mu.Lock()
+	over := m.over
 	m.over = true
 	m.mu.Unlock()
-	m.pool.stopJob(m.job)
+	if !over {
+		m.pool.stopJob(m.job)
+	}
+	m.leave()
 }
 
 // mapState is what the goroutine of a Map needs to know.
