@@ -28,7 +28,7 @@ func (p *Pool) endCollect() {
 // ensureCollector sees to it that results that are to come are taken. Whoever
 // makes live more than zero calls it, or collects.
 func (p *Pool) ensureCollector() {
-	if p.live.Load() > 0 && !p.collecting.Load() {
+	if p.live.Load() > 0 && !p.collecting.Load() && !p.spoilt.Load() {
 		select {
 		case p.kick <- struct{}{}:
 		default:
@@ -55,12 +55,16 @@ func (p *Pool) collect(ctx context.Context) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, queue.ErrShutdown), errors.Is(err, fs.ErrClosed):
+	case p.isClosed() && (errors.Is(err, queue.ErrShutdown) || errors.Is(err, fs.ErrClosed)):
 		return ErrClosed
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
 	p.failAll(err) // the memory is corrupt
+	p.spoilt.Store(true)
+	p.mu.Lock()
+	p.checkDrained()
+	p.mu.Unlock()
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/shoal-ipc/shoal/process"
+	"github.com/shoal-ipc/shoal/shm"
 )
 
 // OnPause has told called before each pause that comes before a worker is started
@@ -32,4 +33,16 @@ func (p *Pool) Idle() []*process.Child {
 		}
 	}
 	return idle
+}
+
+// Segment returns the pool's segment.
+func (p *Pool) Segment() *shm.Segment { return p.seg }
+
+// Owed returns how many messages are to come.
+func (p *Pool) Owed() int64 { return p.live.Load() }
+
+// Collects reports whether somebody takes results, or is about to.
+func (p *Pool) Collects() bool {
+	p.ensureCollector()
+	return p.collecting.Load() || len(p.kick) > 0
 }

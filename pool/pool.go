@@ -34,6 +34,7 @@ type Pool struct {
 	collecting atomic.Bool   // somebody takes results
 	kick       chan struct{} // makes the goroutine of the pool do so
 	live       atomic.Int64  // chunks, and ends of workers, of which something is to come
+	spoilt     atomic.Bool   // results cannot be read: no chunk is left, and no end of a worker will come
 	absorb     func(*[]byte) error
 
 	closing sync.Once
@@ -152,7 +153,8 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 
 // checkDrained wakes Shutdown if no chunk is left. It is called with mu held.
 func (p *Pool) checkDrained() {
-	if (p.draining && p.live.Load() == 0 || p.closed) && !isClosed(p.drained) {
+	none := p.live.Load() == 0 || p.spoilt.Load()
+	if (p.draining && none || p.closed) && !isClosed(p.drained) {
 		close(p.drained)
 	}
 }
