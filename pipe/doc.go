@@ -29,6 +29,7 @@
 // # Cost
 //
 // While both sides are busy nobody calls the kernel: a message is a copy into the
-// ring and three atomic operations. Memory is 2*Buffer rounded up to a power of two,
-// until the pipe's name is removed by Segment.Remove and nobody has it open.
+// ring, three atomic operations on shared words, and two on one of the process that
+// writes. Memory is 2*Buffer rounded up to a power of two, until the pipe's name is
+// removed by Segment.Remove and nobody has it open.
 package pipe

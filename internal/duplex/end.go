@@ -191,6 +191,17 @@ func (e *End) misplaced(i int, under uint64) error {
 	return mem.Corrupt("pipe.writePos", wayAt(i), fmt.Sprintf("%d bytes under way", int64(under)), fmt.Sprintf("0 to %d", e.core.limit))
 }
 
+// publishMine is publish for who writes, and has copied n bytes: meanwhile the end
+// may have been given away, or closed without pen (see change). Then it fails, since
+// the reader may have been told that nothing more will come.
+func (e *End) publishMine(pos, n uint64) error {
+	err := e.mayWrite()
+	if err == nil {
+		e.publish(pos, n)
+	}
+	return err
+}
+
 // publish makes the n bytes from pos on the reader's. The caller has pen.
 func (e *End) publish(pos, n uint64) {
 	e.object.Sync.Release()

@@ -1,6 +1,10 @@
 package duplex
 
-import "github.com/shoal-ipc/shoal/internal/object"
+import (
+	"bytes"
+
+	"github.com/shoal-ipc/shoal/internal/object"
+)
 
 // WriteLate writes, but asks before it publishes whether anybody sleeps.
 func WriteLate(e *End, b []byte) {
@@ -19,6 +23,23 @@ func WriteRudely(e *End, b []byte) {
 	e.out.put(pos, b)
 	e.publish(pos, uint64(len(b)))
 	ring(e.out.other)
+}
+
+// WriteUntaken writes, but Segment.Close does not know of it.
+func WriteUntaken(e *End, b []byte) {
+	if ok, _ := e.out.tryEnter(); !ok {
+		return
+	}
+	if e.mayWrite() == nil {
+		WriteRudely(e, b)
+	}
+	e.out.lock.Drop()
+}
+
+// Copied reports whether b was copied into the ring as the first thing, or behind a
+// header. It takes no step.
+func Copied(e *End, b []byte) bool {
+	return bytes.HasPrefix(e.out.ring, b) || bytes.HasPrefix(e.out.ring[frameSize:], b)
 }
 
 // TakeRudely takes an end over without pen and eye.

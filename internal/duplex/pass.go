@@ -184,7 +184,10 @@ func (e *End) CloseWrite() error {
 
 // change gives the end another title, with pen: so that the other end, when it
 // learns of that, sees all that was written. If pen is not to be had for long, whoever
-// has it is stopped in the middle of a step, or its word is corrupt: then without.
+// has it is stopped in the middle of a step, or its word is corrupt: then without. A
+// goroutine of this process that is in the middle of a copy by then publishes nothing
+// when it finds the other title (see publishMine); only if it is stopped behind that
+// look, until the other end has read io.EOF, do its bytes appear behind that.
 func (e *End) change(f func(title) title) error {
 	m := e.use.Pin()
 	if m == nil {

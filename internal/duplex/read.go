@@ -168,8 +168,8 @@ func (e *End) poll(ctx context.Context, d *Deadline) error {
 		}
 	}
 	_, err := e.mayRead()
-	if err == nil {
-		err = e.delivered()
+	if err == nil && e.use.Closed() {
+		err = fs.ErrClosed
 	}
 	return err
 }

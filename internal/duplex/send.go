@@ -34,14 +34,18 @@ func (e *End) Send(ctx context.Context, d *Deadline, form uint8, b []byte) error
 	case err != nil:
 		return err
 	case ok:
-		return e.delivered()
+		return nil
 	}
 	return e.sendSlow(ctx, d.Done(), form, b)
 }
 
 // sendWhole sends b if there is room for all of it, and reports whether it did.
-// The caller has pen.
+// The caller has pen. Segment.Close waits as in writeSome.
 func (e *End) sendWhole(form uint8, b []byte) (bool, error) {
+	if !e.use.BeginTaking() {
+		return false, fs.ErrClosed
+	}
+	defer e.use.EndTaking()
 	if err := e.mayWrite(); err != nil {
 		return false, err
 	}
@@ -56,8 +60,8 @@ func (e *End) sendWhole(form uint8, b []byte) (bool, error) {
 		return false, err
 	}
 	e.putFrame(pos, f, b)
-	e.publish(pos, f.size())
-	return true, nil
+	err = e.publishMine(pos, f.size())
+	return err == nil, err
 }
 
 func (e *End) putFrame(pos uint64, f frame, b []byte) {
@@ -127,7 +131,7 @@ func (e *End) repeat(ctx context.Context, over <-chan struct{}, try func() (need
 			return err
 		}
 		if need == 0 {
-			return e.delivered()
+			return nil
 		}
 		if err := e.awaitRoom(ctx, over, need); err != nil {
 			return err
@@ -144,8 +148,13 @@ type stream struct {
 }
 
 // streamSome sends parts of s while there is room for them, and returns how much
-// room it needs to go on; 0 if all is sent. The caller has pen.
+// room it needs to go on; 0 if all is sent. The caller has pen. Segment.Close waits
+// as in writeSome, but not for the parts that there is no room for yet.
 func (e *End) streamSome(s *stream) (need uint64, err error) {
+	if !e.use.BeginTaking() {
+		return 0, fs.ErrClosed
+	}
+	defer e.use.EndTaking()
 	if err := e.mayWrite(); err != nil {
 		return 0, err
 	}
@@ -167,7 +176,9 @@ func (e *End) streamSome(s *stream) (need uint64, err error) {
 		n := min(uint64(len(s.rest)), (room-frames)&^7)
 		f := newFrame(part, 0, int(n))
 		e.putFrame(pos, f, s.rest[:n])
-		e.publish(pos, f.size())
+		if err := e.publishMine(pos, f.size()); err != nil {
+			return 0, err
+		}
 		s.rest = s.rest[n:]
 		if len(s.rest) == 0 {
 			e.out.way.open.Store(0)
@@ -190,7 +201,9 @@ func (e *End) beginStream(s *stream) (need uint64, err error) {
 	}
 	e.out.way.open.Store(1)
 	e.putFrame(pos, newFrame(begin, s.form, len(s.rest)), nil)
-	e.publish(pos, frameSize)
+	if err := e.publishMine(pos, frameSize); err != nil {
+		return 0, err // and open stays: who comes next puts a void there
+	}
 	s.begun, s.tenure = true, title(e.owner.Load()).tenure()
 	return 0, nil
 }

@@ -42,14 +42,19 @@ func (e *End) write(d *Deadline, b []byte) (int, error) {
 	case err != nil:
 		return n, err
 	case ok && n == len(b):
-		return n, e.delivered()
+		return n, nil
 	}
 	return e.writeSlow(context.Background(), d.Done(), b)
 }
 
 // writeSome writes as much of b as there is room for, nothing if that is less than
-// least. The caller has pen.
+// least. The caller has pen. Segment.Close waits until it is over: it would lose the
+// end and free pen, and the reader would find bytes behind io.EOF.
 func (e *End) writeSome(b []byte, least uint64) (int, error) {
+	if !e.use.BeginTaking() {
+		return 0, fs.ErrClosed
+	}
+	defer e.use.EndTaking()
 	if err := e.mayWrite(); err != nil {
 		return 0, err
 	}
@@ -59,17 +64,10 @@ func (e *End) writeSome(b []byte, least uint64) (int, error) {
 		return 0, err
 	}
 	e.out.put(pos, b[:n])
-	e.publish(pos, n)
-	return int(n), nil
-}
-
-// delivered fails if the segment was closed meanwhile: then the end may have been
-// lost before the bytes were there.
-func (e *End) delivered() error {
-	if e.use.Closed() {
-		return fs.ErrClosed
+	if err := e.publishMine(pos, n); err != nil {
+		return 0, err
 	}
-	return nil
+	return int(n), nil
 }
 
 func (e *End) writeSlow(ctx context.Context, over <-chan struct{}, b []byte) (n int, err error) {

@@ -61,10 +61,13 @@ type Use struct {
 	ReadOnly bool
 	Peers    Peers
 	mapping  atomic.Pointer[Mapping] // nil once closed or lost
-	takings  atomic.Int64
 	idle     chan struct{}           // full when there may be no taking any more
 	memory   atomic.Pointer[Mapping] // nil once closed
 	lost     atomic.Pointer[mem.Corruption]
+
+	_       [mem.CacheLine]byte // what changes all the time is apart from what every operation reads
+	takings atomic.Int64
+	_       [mem.CacheLine]byte
 
 	endingsMu sync.Mutex
 	endings   map[*func()]struct{} // of AtEnd
