@@ -160,12 +160,21 @@ func (t *Future[Out]) conclude() {
 }
 
 func (t *Future[Out]) results(_, _ int, encoded elements) {
-	value, err := decodeOne(t.codec, &encoded)
+	value, err := t.decode(encoded)
 	if !t.settled.CompareAndSwap(false, true) {
 		return
 	}
 	t.value, t.err = value, err
 	t.conclude()
+}
+
+func (t *Future[Out]) decode(encoded elements) (value Out, err error) {
+	if t.codec.Raw() {
+		return decodeOne(t.codec, &encoded)
+	}
+	var o outcome[Out]
+	decodeApart(t.codec, encoded, 1, func(_ int, x outcome[Out]) { o = x })
+	return o.value, o.err
 }
 
 func (t *Future[Out]) failed(_, _ int, err error) { t.settle(err) }
@@ -179,23 +188,3 @@ func (t *Future[Out]) dropped(_, _ int) {
 }
 
 func (*Future[Out]) chunkOver() {}
-
-// decodeOne decodes the next of encoded. A panic of the type's own method is an error.
-func decodeOne[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err error) {
-	data, err := encoded.next()
-	if err != nil {
-		return value, err
-	}
-	returned := false
-	defer func() {
-		if !returned {
-			err = decodePanic(recover())
-		}
-	}()
-	if !c.Raw() { // it may not change while it is decoded
-		data = append([]byte(nil), data...)
-	}
-	err = c.Decode(data, &value)
-	returned = true
-	return value, err
-}

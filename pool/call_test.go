@@ -35,9 +35,9 @@ func TestCall(t *testing.T) {
 			}
 		}
 		slow := nap.Go(ctx, p, 200)
+		began := time.Now()
 		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
-		began := time.Now()
 		if _, err := slow.Get(short); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) < 20*time.Millisecond {
 			t.Errorf("Get with a timeout: %v after %v", err, time.Since(began))
 		}

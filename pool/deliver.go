@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/shoal-ipc/shoal/process"
@@ -100,6 +99,3 @@ func (j *job) errorOf(err error) error {
 	}
 	return err
 }
-
-// decodePanic is the error of a result whose decoding panicked.
-func decodePanic(v any) error { return fmt.Errorf("pool: decoding a result panicked: %v", v) }

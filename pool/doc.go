@@ -28,6 +28,11 @@
 // an argument that is not of fixed layout: the worker gets its own handle on the
 // same memory, which it then keeps open until it ends.
 //
+// Results are decoded one after another, by a caller that waits, for the others
+// too. A method of the result's type that decodes it may fail, panic, or call
+// runtime.Goexit, which is the error of that task; but it must not wait for another
+// task of the same pool, whose result cannot come meanwhile.
+//
 // # Errors, panics, and death
 //
 // An error that a function returns, or a panic in it, is a *process.RemoteError,

@@ -202,15 +202,24 @@ func (m *mapping[In, Out]) results(first, n int, encoded elements) {
 	if m.over {
 		return
 	}
-	for i := range n {
-		value, err := decodeOne(m.codec, &encoded)
-		if err != nil {
-			m.note(first+i, err)
-			continue
+	if m.codec.Raw() {
+		for i := range n {
+			value, err := decodeOne(m.codec, &encoded)
+			m.know(first+i, value, err)
 		}
-		m.out[first+i] = value
+	} else {
+		decodeApart(m.codec, encoded, n, func(i int, o outcome[Out]) { m.know(first+i, o.value, o.err) })
 	}
 	m.done += n
+}
+
+// know notes a result. It is called with mu held.
+func (m *mapping[In, Out]) know(i int, value Out, err error) {
+	if err != nil {
+		m.note(i, err)
+		return
+	}
+	m.out[i] = value
 }
 
 // note keeps the error of the lowest index. It is called with mu held.

@@ -290,9 +290,13 @@ func (s *stream[In, Out]) know(i int, o outcome[Out]) {
 
 func (s *stream[In, Out]) results(first, n int, encoded elements) {
 	s.mu.Lock()
-	for i := range n {
-		value, err := decodeOne(s.codec, &encoded)
-		s.know(first+i, outcome[Out]{value: value, err: err})
+	if s.codec.Raw() {
+		for i := range n {
+			value, err := decodeOne(s.codec, &encoded)
+			s.know(first+i, outcome[Out]{value: value, err: err})
+		}
+	} else {
+		decodeApart(s.codec, encoded, n, func(i int, o outcome[Out]) { s.know(first+i, o) })
 	}
 	s.mu.Unlock()
 	signal(s.changed)
