@@ -24,8 +24,8 @@ type Atomic[T any] struct {
 // Words is the atomicWords of a number of the type T.
 type Words[T any] struct {
 	_      structs.HostLayout
-	Number T         // reached by mem.LoadNumber and its siblings only
-	_      [0]uint64 // Event is at 8 in any case
+	Number T                 // reached by mem.LoadNumber and its siblings only
+	_      [0]satomic.Uint64 // Event is at 8 in any case, also where a uint64 lies at any 4
 	Event  satomic.Uint32
 	_      uint32
 }
