@@ -200,14 +200,10 @@ func TestDeathIsBounded(t *testing.T) {
 		if err := syscall.Kill(who, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		done := 0
 		for range 10 {
-			if _, err := square.Call(ctxIn(t, 500*time.Millisecond), p, 3); err == nil {
-				done++
+			if _, err := square.Call(ctx, p, 3); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if done < 5 {
-			t.Errorf("%d of 10 tasks", done)
 		}
 		_ = syscall.Kill(who, syscall.SIGCONT)
 	})

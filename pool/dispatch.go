@@ -212,6 +212,7 @@ func (p *Pool) recall(m *member) []*chunk {
 		m.release(c)
 		m.tasks -= c.count - c.arrived
 		back = append(back, c)
+		m.heard = 0 // it may be stopped: others come first
 	}
 }
 
@@ -223,7 +224,8 @@ func (p *Pool) requeue(chunks []*chunk) {
 }
 
 // watchBalance looks for a worker that has nothing to do while tasks wait behind
-// another one's. If that one stays silent, they are taken back for the first.
+// another one's, or for one that has not begun any: it may be stopped. If that one
+// stays silent, they are taken back for the first.
 func (p *Pool) watchBalance() {
 	if p.victim != nil {
 		return // the timer runs
@@ -255,13 +257,19 @@ func (p *Pool) rebalance() {
 	p.dispatch()
 }
 
+// begun reports whether m is at work on the first chunk that it has.
+func (p *Pool) begun(m *member) bool {
+	return p.progress.Load(m.index*wordsPerWorker+wordChunk) == m.assigned[0].id
+}
+
 // imbalance returns a worker that has nothing to do, and the one that has most.
 func (p *Pool) imbalance() (idle, victim *member) {
 	for _, m := range p.members {
 		switch n := len(m.assigned); {
 		case n == 0 && m.works() && !m.retiring:
 			idle = m
-		case n >= ahead && (victim == nil || n > len(victim.assigned)):
+		case n == 1 && p.begun(m):
+		case n > 0 && (victim == nil || n > len(victim.assigned)):
 			victim = m
 		}
 	}
