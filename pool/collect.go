@@ -159,7 +159,7 @@ func (p *Pool) take(b []byte) {
 // hear notes that something came from m. It is called with mu held.
 func (p *Pool) hear(m *member) {
 	p.messages++
-	m.heard = p.messages
+	m.heard, m.silent = p.messages, false
 }
 
 // takeResult absorbs results.

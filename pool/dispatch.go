@@ -85,6 +85,9 @@ func (m *member) before(other *member) bool {
 	if a, b := len(m.assigned), len(other.assigned); a != b {
 		return a < b
 	}
+	if m.silent != other.silent {
+		return other.silent
+	}
 	return len(m.assigned) == 0 && m.heard > other.heard
 }
 
@@ -212,7 +215,7 @@ func (p *Pool) recall(m *member) []*chunk {
 		m.release(c)
 		m.tasks -= c.count - c.arrived
 		back = append(back, c)
-		m.heard = 0 // it may be stopped: others come first
+		m.silent = true // it may be stopped: others come first
 	}
 }
 

@@ -291,7 +291,7 @@ func (x *execution) drop() {
 func (x *execution) lengthen(buf []byte) error {
 	start := resultHeader + x.used
 	n := len(buf) - start - lengthSize
-	if n > mostElement {
+	if uint64(n) > mostElement {
 		return fmt.Errorf("a result of %d bytes: %w", n, queue.ErrTooLarge)
 	}
 	binary.LittleEndian.PutUint32(buf[start:], uint32(n))

@@ -76,7 +76,7 @@ func (l *load[In]) addLong(x In) error {
 	start := len(l.buf)
 	buf, err := l.codec.Append(append(l.buf, make([]byte, lengthSize)...), x)
 	n := len(buf) - start - lengthSize
-	if err == nil && n > mostElement {
+	if err == nil && uint64(n) > mostElement {
 		err = fmt.Errorf("an argument of %d bytes: %w", n, queue.ErrTooLarge)
 	}
 	if err != nil {

@@ -70,6 +70,7 @@ type member struct {
 	tasks    int            // that this process got
 	unused   int            // processes in a row that ended without having begun anything
 	heard    uint64         // at what count of messages something came from it
+	silent   bool           // something was taken back from it since
 	pieces   []byte         // of a long result
 }
 

@@ -155,7 +155,7 @@ func (e *elements) next() ([]byte, error) {
 const lengthSize = 4
 
 // mostElement is the length of the longest element.
-const mostElement = 1<<32 - 1
+const mostElement uint64 = 1<<32 - 1
 
 // progress packs how far a worker has come in a chunk: so many elements are
 // done; of these, those from start on have their results in so many bytes of the
