@@ -3,7 +3,9 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -197,6 +199,7 @@ func TestDeathIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		waitUntil(t, func() bool { return asleep(who) }) // with nothing half put that others would wait for
 		if err := syscall.Kill(who, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -211,6 +214,18 @@ func TestDeathIsBounded(t *testing.T) {
 		}
 		_ = syscall.Kill(who, syscall.SIGCONT)
 	})
+}
+
+// asleep reports whether all threads of a process sleep.
+func asleep(pid int) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if i := strings.LastIndex(string(stat), ") "); err != nil || i < 0 || stat[i+2] != 'S' {
+			return false
+		}
+	}
+	return len(files) > 0
 }
 
 // TestLeavesNothing opens and closes pools in every state, and finds no process,
