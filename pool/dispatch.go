@@ -61,8 +61,9 @@ func (p *Pool) dispatch() {
 }
 
 // choose returns the worker that c should go to: one that has nothing to do, the
-// one that was busy last, for it is awake; else the one that has least. It
-// returns nil if c must wait.
+// one that was busy last, for it is awake; else the one that has least. Of those
+// that have as much, one from which something was taken back comes last until it is
+// heard again. It returns nil if c must wait.
 func (p *Pool) choose(c *chunk) *member {
 	var best *member
 	for _, m := range p.members {
