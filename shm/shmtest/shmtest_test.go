@@ -107,7 +107,9 @@ func TestWhoStillWaitsFails(t *testing.T) {
 			t.Errorf("a test that waits, and leaves (%t): %v", leaves, r.failures)
 		}
 		cancel()
-		<-ended
+		if err := <-ended; err == nil {
+			t.Error("a wait for an event that nobody set ended without an error")
+		}
 	}
 }
 
