@@ -4,6 +4,7 @@ package linear
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,18 +33,24 @@ func killed(p int, from, to int64, op uint32, in [2]uint64) call {
 
 type numbers = [2]uint64
 
+// written is a history that somebody has written by hand.
+type written struct {
+	name    string
+	kind    kind
+	variant int
+	right   bool
+	calls   []call
+	deaths  []death
+}
+
+// firstDies is the death of process 0.
+func firstDies() []death { return []death{{proc: 0, from: 15, to: 30}} }
+
 // TestProofLinearHistories has histories that must be refused, each beside one
 // that differs little and is right.
 func TestProofLinearHistories(t *testing.T) {
-	first := []death{{proc: 0, from: 15, to: 30}}
-	rows := []struct {
-		name    string
-		kind    kind
-		variant int
-		right   bool
-		calls   []call
-		deaths  []death
-	}{
+	first := firstDies()
+	rows := []written{
 		{"an event goes up", eventKind(), 0, true, []call{
 			at(0, 1, 4, await, done, numbers{}, numbers{}),
 			at(1, 2, 3, raise, done, numbers{}, numbers{}),
@@ -246,7 +253,7 @@ func TestProofLinearHistories(t *testing.T) {
 			at(1, 31, 32, available, done, numbers{}, numbers{5}),
 		}, first},
 	}
-	for _, row := range rows {
+	for _, row := range slices.Concat(rows, barrierHistories()) {
 		t.Run(row.name, func(t *testing.T) {
 			h := &history{variant: row.variant, calls: row.calls, deaths: row.deaths, lanes: 3}
 			want := porcupine.Illegal
@@ -289,7 +296,10 @@ func broken() []kind {
 	spoil(&selfish, func(s *rwSubject) { s.selfish = true })
 	hasty.name = "hasty table"
 	spoil(&hasty, func(s *tableSubject) { s.hasty = true })
-	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty}
+	early := barrierKind()
+	early.name = "early barrier"
+	spoil(&early, func(s *barrierSubject) { s.hasty = true })
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early}
 }
 
 // spoil gives the children's subjects of k a fault.
