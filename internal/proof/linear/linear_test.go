@@ -10,7 +10,7 @@ import (
 )
 
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(), rwKind(), tableKind(), arrayKind(), barrierKind()}
+	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(), rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind()}
 }
 
 func kindNamed(name string) (kind, bool) {

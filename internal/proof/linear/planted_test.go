@@ -253,7 +253,7 @@ func TestProofLinearHistories(t *testing.T) {
 			at(1, 31, 32, available, done, numbers{}, numbers{5}),
 		}, first},
 	}
-	for _, row := range slices.Concat(rows, barrierHistories()) {
+	for _, row := range slices.Concat(rows, barrierHistories(), conditionHistories()) {
 		t.Run(row.name, func(t *testing.T) {
 			h := &history{variant: row.variant, calls: row.calls, deaths: row.deaths, lanes: 3}
 			want := porcupine.Illegal
@@ -299,7 +299,10 @@ func broken() []kind {
 	early := barrierKind()
 	early.name = "early barrier"
 	spoil(&early, func(s *barrierSubject) { s.hasty = true })
-	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early}
+	deaf := conditionKind()
+	deaf.name = "deaf condition"
+	spoil(&deaf, func(s *conditionSubject) { s.deaf = true })
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf}
 }
 
 // spoil gives the children's subjects of k a fault.
