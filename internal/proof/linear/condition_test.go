@@ -33,6 +33,7 @@ const (
 	sleeps   = 's'
 	alarmed  = 'a' // sleeps, and may wake up, because a process has died
 	woken    = 'w' // wants the mutex
+	relieved = 'r' // was alarmed, and then woken
 	skips    = 'k' // does not wait: its context was over before
 	unlocked = '-' // in the place of the lane that holds the mutex
 
@@ -47,14 +48,23 @@ func (c conditionState) with(i int, x byte) conditionState {
 func (c conditionState) wake() []conditionState {
 	var list []conditionState
 	for i := headOfCondition; i < len(c); i++ {
-		if c[i] == sleeps || c[i] == alarmed {
+		switch c[i] {
+		case sleeps:
 			list = append(list, c.with(i, woken))
+		case alarmed:
+			list = append(list, c.with(i, relieved))
 		}
 	}
 	if list == nil {
 		return []conditionState{c}
 	}
 	return list
+}
+
+// isAlarmed reports whether a lane has slept since before a death. While one does,
+// a signal may wake, instead of it, one of its process that came later: both go on.
+func (c conditionState) isAlarmed() bool {
+	return strings.ContainsAny(string(c[headOfCondition:]), string([]rune{alarmed, relieved}))
 }
 
 // replace gives the lanes in state from another one.
@@ -156,6 +166,9 @@ func (m conditionModel) call(c conditionState, x step, me byte) []conditionState
 			return nil
 		}
 		next := []conditionState{c.with(0, unlocked).with(i, sleeps)}
+		if c.isAlarmed() {
+			next[0] = next[0].with(i, alarmed)
+		}
 		if x.code == gaveUp {
 			next = append(next, c.with(i, skips))
 		}
@@ -169,13 +182,13 @@ func (m conditionModel) call(c conditionState, x step, me byte) []conditionState
 	case x.op == signal:
 		return c.wake()
 	}
-	return []conditionState{c.replace(sleeps, woken).replace(alarmed, woken)}
+	return []conditionState{c.replace(sleeps, woken).replace(alarmed, relieved)}
 }
 
 // back is the end of a Wait: it has the mutex back, because it was woken; or it
 // gives up, which one that was woken does not, for then its signal were lost.
 func (m conditionModel) back(c conditionState, x step, me byte, i int) []conditionState {
-	ok := c[i] == woken || c[i] == alarmed
+	ok := c[i] == woken || c[i] == relieved || c[i] == alarmed
 	switch {
 	case x.pending:
 		ok = ok || c[i] == sleeps
@@ -201,7 +214,7 @@ func (m conditionModel) die(c conditionState, x step) []conditionState {
 	passed := 0
 	for lane, proc := range m {
 		if proc == x.dead {
-			if c[headOfCondition+lane] == woken {
+			if now := c[headOfCondition+lane]; now == woken || now == relieved {
 				passed++
 			}
 			c = c.with(headOfCondition+lane, idle)
@@ -322,7 +335,7 @@ func conditionHistories() []written {
 		{"a signal dies with one of two that wait", k, 0, false, []call{
 			held(0, 1), killed(0, 3, 30, rest, numbers{}),
 			held(2, 4), at(2, 6, 60, rest, gaveUp, numbers{}, numbers{}),
-			held(1, 8), wakes(1, 10), gone(1, 12),
+			held(1, 8), wakes(1, 10), gone(1, 40),
 		}, firstDies()},
 		{"a signal passes on", k, 0, true, []call{
 			held(0, 1), killed(0, 3, 30, rest, numbers{}),
