@@ -8,19 +8,20 @@ import (
 	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
-// keeper is the goroutine whose thread holds the process's robust list. Its
-// words are claimed and released on that thread only.
+// keeper is the process's robust list, and the thread whose end has the kernel
+// walk it: a goroutine that has that thread and does nothing else. The words are
+// claimed and released on the threads of the callers, one at a time; see settle.
 type keeper struct {
-	requests chan func()
-	list     *sys.RobustList // nil where the kernel has none; the keeper's own
-	id       uint32          // what the words of this process hold besides Waiters
+	mu   sync.Mutex      // held while list changes
+	list *sys.RobustList // nil where the kernel has none
+	id   uint32          // what the words of this process hold besides Waiters
 }
 
 //nolint:gochecknoglobals // the kernel keeps one list for a thread, and one thread is enough for a process
 var theKeeper = sync.OnceValue(startKeeper)
 
 func startKeeper() *keeper {
-	k := &keeper{requests: make(chan func())}
+	k := new(keeper)
 	ready := make(chan struct{})
 	go k.start(ready)
 	<-ready
@@ -51,25 +52,23 @@ func (k *keeper) start(ready chan<- struct{}) {
 func (k *keeper) serve(ready chan<- struct{}) {
 	list, err := sys.NewRobustList()
 	if err != nil {
-		// Without a list the thread is as good as any. Others notice our death
-		// by the lock of the byte.
+		// Others notice our death by the lock of the byte.
 		runtime.UnlockOSThread()
 		k.id = uint32(os.Getpid())
-	} else {
-		k.list, k.id = list, list.TID()
+		close(ready)
+		return
 	}
+	k.list, k.id = list, list.TID()
 	close(ready)
-	for f := range k.requests {
-		f()
-	}
+	select {}
 }
 
-// do runs f on the keeper's thread and waits for it.
-func (k *keeper) do(f func()) {
-	done := make(chan struct{})
-	k.requests <- func() {
-		defer close(done)
-		f()
-	}
-	<-done
-}
+// settle makes sure that the keeper's thread was alive when the list was changed
+// by the caller, so that the kernel has seen the change, or will. A process that
+// is to end has the signal that ends it in all of its threads before the first of
+// them begins to end; so who comes back from the kernel without being ended
+// there knows that the kernel has not begun to walk the list. Until then nothing
+// may depend on the change: a word claimed so late that the kernel did not see it
+// belongs to a process that never did anything with its slot, and those who prove
+// that others live find it.
+func settle() { sys.EnterKernel() }

@@ -43,11 +43,10 @@ func Join(f *os.File, wordOff, byteOff int64) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{keeper: theKeeper(), word: word}
-	claimed := false
-	m.keeper.do(func() { claimed = m.claim() })
-	if !claimed {
+	if !m.claim() {
 		return nil, errors.Join(ErrTaken, word.Unmap())
 	}
+	settle()
 	return m, nil
 }
 
@@ -73,9 +72,10 @@ func mapWithLock(f *os.File, wordOff, byteOff int64) (*sys.DeathWord, error) {
 	return word, nil
 }
 
-// claim runs on the keeper's thread.
 func (m *Member) claim() bool {
 	k := m.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	value := k.id | Waiters
 	if k.list == nil || k.list.Len() >= sys.RobustLimit {
 		return m.word.Word().CompareAndSwap(0, value)
@@ -93,7 +93,10 @@ func (m *Member) Listed() bool { return m.listed }
 // marked.
 func (m *Member) Release() error {
 	m.once.Do(func() {
-		m.keeper.do(m.unclaim)
+		m.keeper.mu.Lock()
+		defer m.keeper.mu.Unlock()
+		m.unclaim()
+		settle() // the kernel follows no pointer to what is unmapped now
 		m.err = m.word.Unmap()
 	})
 	return m.err
@@ -101,16 +104,16 @@ func (m *Member) Release() error {
 
 // Shrunk says that the file has only size bytes left: if the word was beyond,
 // nobody can see it any more, and it must not be touched.
-func (m *Member) Shrunk(size int64) (err error) {
-	m.keeper.do(func() {
-		if m.word.Word() != nil {
-			err = m.word.Blank(size)
-		}
-	})
-	return err
+func (m *Member) Shrunk(size int64) error {
+	m.keeper.mu.Lock()
+	defer m.keeper.mu.Unlock()
+	if m.word.Word() == nil {
+		return nil
+	}
+	return m.word.Blank(size)
 }
 
-// unclaim runs on the keeper's thread.
+// unclaim is called with the keeper's mu held.
 func (m *Member) unclaim() {
 	if m.listed {
 		m.keeper.list.Release(m.word)

@@ -121,8 +121,9 @@ func (d *DeathWord) Unmap() error {
 	return os.NewSyscallError("munmap", err)
 }
 
-// RobustList is the list of words that the kernel marks when a thread ends. Only
-// that thread may use it.
+// RobustList is the list of words that the kernel marks when the thread ends that
+// made it. Any thread of the process may change it, one at a time; who does
+// relies on the change after EnterKernel only.
 type RobustList struct {
 	head  *robustHead
 	first *DeathWord
@@ -184,7 +185,7 @@ func (l *RobustList) Claim(d *DeathWord, value uint32) bool {
 // Release takes d out of the list, makes its word 0 and wakes everybody who
 // sleeps on it. Wherever the thread dies inside, the word is 0 or will be
 // marked: nobody else can claim it meanwhile if claimants hold a lock that the
-// mapping of d carries.
+// mapping of d carries. The mapping must not end before EnterKernel.
 func (l *RobustList) Release(d *DeathWord) {
 	if !d.linked {
 		return
@@ -212,3 +213,11 @@ func (l *RobustList) Release(d *DeathWord) {
 
 // OnMainThread reports whether the caller runs on the process's first thread.
 func OnMainThread() bool { return unix.Gettid() == unix.Getpid() }
+
+// EnterKernel makes a system call that does nothing. A process that is killed, or
+// ends, or becomes another program, first says so to all of its threads, and then
+// each of them ends as soon as it would leave the kernel. So when EnterKernel
+// returns, no thread of this process had begun to end before it was called,
+// unless it did so for itself: the kernel will find the lists of the others as
+// the caller left them.
+func EnterKernel() { _ = unix.Getpid() }
