@@ -10,7 +10,7 @@ import (
 )
 
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(), rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind()}
+	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(), rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind(), pipeKind()}
 }
 
 func kindNamed(name string) (kind, bool) {
@@ -30,9 +30,9 @@ func TestProofLinear(t *testing.T) {
 	var sum tally
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
-			budget := 900 * time.Millisecond
+			budget := 700 * time.Millisecond
 			if proof.Full() {
-				budget = 8 * time.Second
+				budget = 6500 * time.Millisecond
 			}
 			for end := time.Now().Add(budget); ; {
 				c := run(t, k, end)

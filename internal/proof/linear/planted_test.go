@@ -253,7 +253,7 @@ func TestProofLinearHistories(t *testing.T) {
 			at(1, 31, 32, available, done, numbers{}, numbers{5}),
 		}, first},
 	}
-	for _, row := range slices.Concat(rows, barrierHistories(), conditionHistories()) {
+	for _, row := range slices.Concat(rows, barrierHistories(), conditionHistories(), pipeHistories()) {
 		t.Run(row.name, func(t *testing.T) {
 			h := &history{variant: row.variant, calls: row.calls, deaths: row.deaths, lanes: 3}
 			want := porcupine.Illegal
@@ -302,7 +302,10 @@ func broken() []kind {
 	deaf := conditionKind()
 	deaf.name = "deaf condition"
 	spoil(&deaf, func(s *conditionSubject) { s.deaf = true })
-	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf}
+	careless := pipeKind()
+	careless.name, careless.variants = "careless pipe", 1
+	spoil(&careless, func(s *pipeSubject[small]) { s.rash = true })
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf, careless}
 }
 
 // spoil gives the children's subjects of k a fault.
