@@ -1,6 +1,9 @@
 package guardian
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Registry is registry, with audits as rare or frequent as a test wants them.
 type Registry struct{ r registry }
@@ -20,3 +23,33 @@ func (r *Registry) Watchers() int {
 
 // WatchedEach is how many one of them watches at most.
 const WatchedEach = watchedEach
+
+// RoundNow has all watchers look at everything now, once their last rounds are over.
+func (r *Registry) RoundNow() {
+	r.r.mu.Lock()
+	defer r.r.mu.Unlock()
+	for _, w := range r.r.watchers {
+		w.mu.Lock()
+		for w.inRound {
+			w.mu.Unlock()
+			runtime.Gosched()
+			w.mu.Lock()
+		}
+		w.due = time.Now()
+		w.call()
+		w.mu.Unlock()
+	}
+}
+
+// Due returns when the watchers' next rounds are.
+func (r *Registry) Due() []time.Time {
+	r.r.mu.Lock()
+	defer r.r.mu.Unlock()
+	var due []time.Time
+	for _, w := range r.r.watchers {
+		w.mu.Lock()
+		due = append(due, w.due)
+		w.mu.Unlock()
+	}
+	return due
+}

@@ -2,6 +2,7 @@ package guardian
 
 import (
 	"math"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -46,6 +47,26 @@ type registry struct {
 	audit    time.Duration // between looks for no reason
 	mu       sync.Mutex
 	watchers []*watcher
+	rounds   rounds
+}
+
+// rounds are the times of the looks for no reason. All watchers of a process look
+// at the same time, because each time wakes the process: the scheduler of a Go
+// process that was woken goes on waking for 10 ms.
+type rounds struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// after returns the first round after now. Rounds are not quite regular, so that
+// the processes of a segment do not look at once again and again.
+func (r *rounds) after(now time.Time, audit time.Duration) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.next.After(now) {
+		r.next = now.Add(audit*3/4 + rand.N(audit/2))
+	}
+	return r.next
 }
 
 //nolint:gochecknoglobals // segments of one process share its watchers, which are threads
@@ -71,7 +92,7 @@ func (r *registry) watch(w Watched) (stop func()) {
 			return func() { x.remove(e) }
 		}
 	}
-	x := newWatcher(r.audit)
+	x := newWatcher(r.audit, &r.rounds)
 	x.add(e)
 	r.watchers = append(r.watchers, x)
 	go x.run(r)

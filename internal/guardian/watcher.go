@@ -2,7 +2,6 @@ package guardian
 
 import (
 	"errors"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -18,6 +17,7 @@ import (
 type watcher struct {
 	control uint32        // atomic; changed under mu
 	audit   time.Duration // between looks for no reason
+	rounds  *rounds       // when those are
 	poll    bool          // whether there is no call to sleep on several words
 
 	mu      sync.Mutex
@@ -25,6 +25,8 @@ type watcher struct {
 	asleep  bool      // the watcher may use the words that it collected, without mu
 	round   uint64    // how often it was asleep
 	entries []*entry
+	due     time.Time // of the next round
+	inRound bool      // whether one runs
 
 	// The watcher's own.
 	words   []Word
@@ -37,15 +39,16 @@ type watcher struct {
 type entry struct {
 	watched Watched
 	looking bool          // Look runs, or is about to
-	audit   time.Time     // when to look for no reason
+	passed  bool          // the watcher passed by meanwhile
 	differ  []Word        // the words that were not as wanted when Look began, with what they were
 	again   time.Time     // not to look before, if just these still are so
 	backoff time.Duration // the next time between looks at words that stay so
 	stopped bool
 }
 
-func newWatcher(audit time.Duration) *watcher {
-	w := &watcher{audit: audit, poll: !sys.Probe().FutexWaitv}
+func newWatcher(audit time.Duration, r *rounds) *watcher {
+	w := &watcher{audit: audit, rounds: r, poll: !sys.Probe().FutexWaitv}
+	w.due = r.after(time.Now(), audit)
 	w.awake.L = &w.mu
 	return w
 }
@@ -57,16 +60,9 @@ func (w *watcher) add(e *entry) bool {
 	if len(w.entries) >= watchedEach {
 		return false
 	}
-	e.audit = w.nextAudit(time.Now())
 	w.entries = append(w.entries, e)
 	w.call()
 	return true
-}
-
-// nextAudit spreads the audits, so that the processes of a segment do not all
-// look at once.
-func (w *watcher) nextAudit(now time.Time) time.Time {
-	return now.Add(w.audit*3/4 + rand.N(w.audit/2))
 }
 
 // remove ends the watching of e: no Look of it begins, and none of its words is
@@ -131,7 +127,11 @@ func (w *watcher) collect() (limit time.Duration, busy bool) {
 	w.sleep = append(w.sleep[:0], sys.FutexWaiter{Word: &w.control, Want: atomic.LoadUint32(&w.control), Private: true})
 	w.started = false
 	now := time.Now()
-	limit = w.audit
+	if !now.Before(w.due) {
+		w.due = w.rounds.after(now, w.audit)
+		w.startRound()
+	}
+	limit = w.due.Sub(now)
 	for _, e := range w.entries {
 		if due := w.examine(e, now); due > 0 {
 			limit = min(limit, due)
@@ -143,27 +143,23 @@ func (w *watcher) collect() (limit time.Duration, busy bool) {
 	return limit, w.asleep
 }
 
-// examine starts a look of e if one is due. Else it adds the words of e to those
-// to sleep on, and returns how long until a look is due, or 0 if one runs.
+// examine starts a look of e if its words call for one. Else it adds them to those
+// to sleep on, and returns how long until a look is due, or 0 if none is.
 func (w *watcher) examine(e *entry, now time.Time) time.Duration {
 	if e.looking {
+		e.passed = true
 		return 0
 	}
-	if !now.Before(e.audit) {
-		w.look(e)
-		return 0
-	}
-	due := e.audit.Sub(now)
 	begin := len(w.sleep)
 	w.gather(e)
 	if len(w.differ) == 0 {
 		e.differ, e.backoff = e.differ[:0], 0
-		return due
+		return 0
 	}
 	if !slices.Equal(w.differ, e.differ) {
 		e.differ, e.backoff = append(e.differ[:0], w.differ...), 0
 	} else if now.Before(e.again) {
-		return min(due, e.again.Sub(now))
+		return e.again.Sub(now)
 	}
 	w.sleep = w.sleep[:begin]
 	// The kernel woke only one of those who sleep on a word that it marked.
@@ -201,13 +197,55 @@ func (w *watcher) look(e *entry) {
 		e.watched.Look()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		now := time.Now()
-		e.looking = false
-		e.audit = w.nextAudit(now)
-		e.again = now.Add(e.backoff)
-		e.backoff = min(max(2*e.backoff, shortestBackoff), longestBackoff)
+		e.looked()
 		w.call()
 	}()
+}
+
+// looked says that Look has returned. The caller holds mu.
+func (e *entry) looked() {
+	e.looking, e.passed = false, false
+	e.again = time.Now().Add(e.backoff)
+	e.backoff = min(max(2*e.backoff, shortestBackoff), longestBackoff)
+}
+
+// startRound starts a look at each entry for no reason, one after the other in one
+// goroutine, unless the last round still runs. The caller holds mu.
+func (w *watcher) startRound() {
+	if w.inRound || len(w.entries) == 0 {
+		return
+	}
+	w.inRound, w.started = true, true
+	entries := slices.Clone(w.entries)
+	go func() {
+		for _, e := range entries {
+			w.lookInRound(e)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.inRound = false
+		w.call() // the words to sleep on may be others now
+	}()
+}
+
+// lookInRound looks at e, unless somebody does. Meanwhile the watcher may sleep on
+// words of e; if it is woken by one, it passes e by until the look is over.
+func (w *watcher) lookInRound(e *entry) {
+	w.mu.Lock()
+	if e.stopped || e.looking {
+		w.mu.Unlock()
+		return
+	}
+	e.looking = true
+	w.mu.Unlock()
+	e.watched.Look()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	passed := e.passed
+	e.looked()
+	if passed {
+		w.call()
+	}
 }
 
 // wait sleeps until a word differs, the watcher is called, or limit is over.
