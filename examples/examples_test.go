@@ -4,17 +4,27 @@ package examples_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// build builds all examples at once and returns the directory of the programs.
+// programs are all examples, which are built when the first test needs them.
+var programs struct {
+	once sync.Once
+	dir  string // to be removed, if it is one
+	err  error
+}
+
+// build returns the directory of the built examples.
 func build(t *testing.T) string {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -24,12 +34,37 @@ func build(t *testing.T) string {
 	if err != nil {
 		t.Skip("there is no go command here")
 	}
-	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), goTool, "build", "-o", dir+string(filepath.Separator), "./...")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	programs.once.Do(func() { programs.dir, programs.err = buildAll(goTool) })
+	if programs.err != nil {
+		t.Fatal(programs.err)
 	}
-	return dir
+	return programs.dir
+}
+
+// buildAll builds the examples, and returns where they are.
+func buildAll(goTool string) (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "examples"); err != nil {
+		return "", err
+	}
+	out, err := exec.Command(goTool, "build", "-o", dir+string(filepath.Separator), "./...").CombinedOutput()
+	if err != nil {
+		return dir, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return dir, nil
+}
+
+// TestMain lets this binary be a program that leaves something behind.
+func TestMain(m *testing.M) {
+	if what := os.Getenv(leaving); what != "" {
+		leave(what)
+		return
+	}
+	code := m.Run()
+	if err := os.RemoveAll(programs.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // varying is what differs from run to run: times, and how they compare.
@@ -157,20 +192,25 @@ func run(t *testing.T, dir string, test example) {
 	if err != nil || stderr.Len() != 0 {
 		t.Fatalf("%v, standard error %q, output:\n%s", err, stderr.String(), out)
 	}
-	got, want := lines(string(out)), lines(test.want)
-	if !test.ordered {
-		slices.Sort(got)
-		slices.Sort(want)
-	}
-	if !slices.Equal(got, want) {
+	if !test.printed(string(out)) {
 		t.Errorf("it prints\n%s\nwant\n%s", out, test.want)
 	}
 	if test.check != nil {
 		test.check(t, string(out))
 	}
 	if test.python != nil {
-		compareWithOriginal(t, test, got)
+		compareWithOriginal(t, test, lines(string(out)))
 	}
+}
+
+// printed reports whether out is what the example is known to print.
+func (e example) printed(out string) bool {
+	got, want := lines(out), lines(e.want)
+	if !e.ordered {
+		slices.Sort(got)
+		slices.Sort(want)
+	}
+	return slices.Equal(got, want)
 }
 
 // boundedToTwo checks that never more than two processes were at work.

@@ -109,32 +109,35 @@ func run(ctx context.Context) error {
 	}
 	defer file.Close()
 
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	replaced := make(chan string, 1)
 	var all sync.WaitGroup
 	for range servers {
-		all.Go(func() { supervise(ctx, args{file, limiter{next}, requests}, replaced) })
+		all.Go(func() { cancel(supervise(ctx, args{file, limiter{next}, requests}, replaced)) })
 	}
 	err = demonstrate(ctx, "http://"+ln.Addr().String(), replaced)
-	cancel()
+	cancel(err)
 	all.Wait()
 	fmt.Println("served", requests.Load(2), "told to slow down", requests.Load(4))
-	return err
+	if err != nil {
+		return context.Cause(ctx) // what came first: a server may have failed
+	}
+	return nil
 }
 
-// supervise runs a server, and another one whenever it dies, until ctx is done.
-func supervise(ctx context.Context, a args, replaced chan<- string) {
+// supervise runs a server, and another one whenever it dies, until ctx is done or
+// one fails otherwise.
+func supervise(ctx context.Context, a args, replaced chan<- string) error {
 	for {
 		err := serve.Run(ctx, a)
-		if ctx.Err() != nil {
-			return
+		exit, ok := errors.AsType[*process.ExitError](err)
+		if ctx.Err() != nil || !ok || exit.Signal == 0 {
+			return err
 		}
-		if exit, ok := errors.AsType[*process.ExitError](err); ok && exit.Signal != 0 {
-			replaced <- exit.Signal.String()
-			continue
+		select {
+		case replaced <- exit.Signal.String():
+		default: // one is told of already, and this server must be replaced at once
 		}
-		log.Print(err)
-		return
 	}
 }
 
@@ -142,16 +145,30 @@ func supervise(ctx context.Context, a args, replaced chan<- string) {
 func demonstrate(ctx context.Context, url string, replaced <-chan string) error {
 	for i := range burst + 10 {
 		if i == burst/2 {
-			if err := process.Children()[0].Kill(); err != nil {
+			if err := killOne(ctx, replaced); err != nil {
 				return err
 			}
-			fmt.Println("a server was", <-replaced, "and is replaced")
 		}
 		if err := ask(ctx, url); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func killOne(ctx context.Context, replaced <-chan string) error {
+	if all := process.Children(); len(all) > 0 { // else somebody else has killed them
+		if err := all[0].Kill(); err != nil {
+			return err
+		}
+	}
+	select {
+	case how := <-replaced:
+		fmt.Println("a server was", how, "and is replaced")
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func ask(ctx context.Context, url string) error {

@@ -105,13 +105,16 @@ func survive(ctx context.Context, out io.Writer, times map[string][]time.Duratio
 	if err != nil {
 		return err
 	}
-	if _, err := s.Held.Wait(ctx, func(x int32) bool { return x == 1 }); err != nil {
-		return err
+	// It may die before its time, as any process may: then there is no more to wait for.
+	alive, dead := context.WithCancelCause(ctx)
+	go func() { dead(child.Wait(ctx)) }()
+	if _, err := s.Held.Wait(alive, func(x int32) bool { return x == 1 }); err != nil {
+		return context.Cause(alive)
 	}
 	fmt.Fprintln(out, "the child holds the mutex, 2 permits, the only slot for results, and a job")
 	fmt.Fprintln(out, "accounts:", s.Accounts.View(), "permits free:", s.Permits.Available(), "jobs:", s.Jobs.Len())
 	recovered := recoverAll(ctx, s)
-	if err := allWait(ctx, seg, len(recovered)); err != nil {
+	if err := allWait(alive, seg, len(recovered)); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "kill -9")
@@ -192,7 +195,7 @@ func allWait(ctx context.Context, seg *shm.Segment, n int) error {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
