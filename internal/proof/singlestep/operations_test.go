@@ -55,7 +55,7 @@ type deed struct {
 // that a process does, when caches and pools are empty and pages are not there.
 func operations() []operation {
 	warm := slices.Concat(mutexOperations(), semaphoreOperations(), valueOperations(), arrayOperations(),
-		queueOperations(), eventOperations(), recoverOperations(), rwOperations(), meetingOperations(), tableOperations(), sleepingOperations())
+		queueOperations(), eventOperations(), recoverOperations(), rwOperations(), meetingOperations(), tableOperations(), mapOperations(), pipeOperations(), sleepingOperations())
 	all := warm
 	for _, op := range warm {
 		if !op.hot {
