@@ -26,7 +26,7 @@ type attachment struct {
 	slot       uint32 // 0 if read-only
 	generation uint32
 	member     member
-	gate       chan struct{} // queues this process's goroutines for the structural lock
+	place      *place // nil if read-only
 	deathPoint *wait.Point
 	stopWatch  func()
 
@@ -68,7 +68,6 @@ func newAttachment(k keeper, key fileKey, f fixed) *attachment {
 		key:     key,
 		label:   k.called(),
 		ident:   k.id(),
-		gate:    make(chan struct{}, 1),
 		uses:    map[*use]struct{}{},
 		objects: map[int]openObject{},
 	}
@@ -108,12 +107,10 @@ func (a *attachment) locked(ctx context.Context, f func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case a.gate <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := a.place.gate.pass(ctx); err != nil {
+		return err
 	}
-	defer func() { <-a.gate }()
+	defer a.place.gate.leave()
 	return a.lockKept(ctx, f)
 }
 
@@ -233,19 +230,30 @@ func (a *attachment) retire() {
 		_ = a.member.Release() // nobody can use the slot any more
 	}
 	for freed := a.slot == 0 || a.isLost(); !freed; {
-		_ = a.locked(context.Background(), func() error {
-			a.freeSlot()
-			freed = true
-			return nil
-		})
+		freed = a.tryFreeSlot()
 		if !freed { // for want of a descriptor, say
 			_ = rest(context.Background(), auditEvery)
 		}
+	}
+	if a.place != nil {
+		opened.leave(a.place, a.key)
 	}
 	if !a.kept.Load() {
 		_ = a.back.unmap()
 	}
 	_ = a.back.close()
+}
+
+// tryFreeSlot is freeSlot with the structural lock, if that can be had.
+func (a *attachment) tryFreeSlot() (freed bool) {
+	a.place.retiring.Lock()
+	defer a.place.retiring.Unlock()
+	_ = a.locked(context.Background(), func() error {
+		a.freeSlot()
+		freed = true
+		return nil
+	})
+	return freed
 }
 
 // freeSlot lets another participant have the slot. The caller holds the

@@ -257,7 +257,7 @@ func initialize(ctx context.Context, f *os.File, who identity, path string, spec
 	a := newAttachment(keeper{view: v, back: back, path: path}, key, fix)
 	a.spec.Size, a.spec.Mode, a.spec.Group = spec.Size, spec.Mode, spec.Group
 	registerForBarrier()
-	if err := a.lockKept(ctx, a.join); err != nil {
+	if err := a.join(); err != nil { // without the lock: nobody else can have the file yet
 		return fail(err)
 	}
 	v.header.ownerSlot.Store(a.slot)
@@ -267,7 +267,7 @@ func initialize(ctx context.Context, f *os.File, who identity, path string, spec
 }
 
 func newIdentity(name string) identity {
-	who := identity{name: name, boot: sys.BootID()}
+	who := identity{name: name, boot: self().boot}
 	_, _ = rand.Read(who.id[:]) // never fails
 	return who
 }

@@ -71,7 +71,7 @@ func joinHeap(memory *heapMemory, fix fixed) (*Segment, error) {
 	if err := a.lockKept(context.Background(), a.join); err != nil {
 		return nil, err
 	}
-	return a.begin(new(place)), nil
+	return a.begin(newPlace()), nil
 }
 
 func (s *Segment) heapPeer() (*Segment, error) {

@@ -185,7 +185,7 @@ func (p *participant) introduce() {
 		p.board[i].Store(0)
 	}
 	p.fenced.Store(0)
-	if sys.RegisterMembarrier() == nil { // done before the lock was taken: see registerForBarrier
+	if registered() == nil { // done before the lock was taken: see registerForBarrier
 		p.fenced.Store(1)
 	}
 }
@@ -193,6 +193,7 @@ func (p *participant) introduce() {
 // identityOfProcess is what others may want to know of this process.
 type identityOfProcess struct {
 	pid              uint32
+	boot             string
 	namespace, start uint64
 	exe              string
 }
@@ -203,7 +204,7 @@ type identityOfProcess struct {
 var self = sync.OnceValue(func() identityOfProcess {
 	start, _ := sys.StartTime(os.Getpid()) // for people only
 	return identityOfProcess{
-		pid: uint32(os.Getpid()), namespace: sys.PIDNamespace(), start: start, exe: sys.Executable(),
+		pid: uint32(os.Getpid()), boot: sys.BootID(), namespace: sys.PIDNamespace(), start: start, exe: sys.Executable(),
 	}
 })
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/guardian"
@@ -128,7 +129,7 @@ func openFile(ctx context.Context, f *os.File, path string, opts *Options) (*Seg
 			return firstSegment(u), f.Close()
 		}
 	}
-	a, err := attachFile(ctx, f, key, path)
+	a, err := attachFile(ctx, f, key, path, place.gate)
 	if err != nil {
 		return nil, err
 	}
@@ -147,13 +148,13 @@ func checkOwner(info sys.FileInfo, opts *Options) error {
 // attachFile maps the segment in f and makes this process a participant. If
 // every slot is taken, but some of them only until a closed mapping is collected
 // or a dead process has ended, it waits a little.
-func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*attachment, error) {
+func attachFile(ctx context.Context, f *os.File, key fileKey, path string, g gate) (*attachment, error) {
 	back := newFileBacking(f)
 	registerForBarrier()
 	patient, cancel := context.WithTimeout(ctx, drainPatience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		a, err := attachOnce(ctx, back, key, path)
+		a, err := attachOnce(ctx, back, key, path, g)
 		if err == nil {
 			return a, nil
 		}
@@ -171,7 +172,11 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string) (*att
 var errLeaving = errors.New("a slot is about to be free")
 
 // attachOnce is one attempt; after an error nothing is mapped.
-func attachOnce(ctx context.Context, back *fileBacking, key fileKey, path string) (*attachment, error) {
+func attachOnce(ctx context.Context, back *fileBacking, key fileKey, path string, g gate) (*attachment, error) {
+	if err := g.pass(ctx); err != nil {
+		return nil, err
+	}
+	defer g.leave()
 	if err := lockWith(ctx, back); err != nil {
 		return nil, err
 	}
@@ -190,7 +195,10 @@ func attachOnce(ctx context.Context, back *fileBacking, key fileKey, path string
 // done before the segment's lock is taken: processes that start together must
 // not wait for each other. Where it is missing, repair waits for the whole
 // process to exit.
-func registerForBarrier() { _ = sys.RegisterMembarrier() }
+func registerForBarrier() { _ = registered() }
+
+//nolint:gochecknoglobals // once is enough for a process
+var registered = sync.OnceValue(sys.RegisterMembarrier)
 
 func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
 	if path != "" && !sys.SameFile(back.file, path) {
@@ -243,6 +251,7 @@ func (a *attachment) join() (err error) {
 // begin makes a joined attachment this process's and returns its first use.
 func (a *attachment) begin(p *place) *Segment {
 	a.lastAudit = time.Now()
+	a.place = p
 	u, _ := a.open()
 	opened.put(p, a)
 	need := a.most()

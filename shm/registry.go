@@ -29,12 +29,47 @@ type registry struct {
 	ended     atomic.Int32        // attachments that were closed but not yet collected
 }
 
-// place is one file's place in the registry.
+// place is one file's place in the registry. It stays until the last attachment
+// of the file has given its slot back.
 type place struct {
 	busy  chan struct{} // held by whoever opens the file right now
-	users int           // goroutines that hold or want busy
+	gate  gate
+	users int // goroutines that hold or want busy, and attachments that are not retired
 	a     *attachment
+
+	// retiring is held by the one attachment that gives its slot back right now, so
+	// that whoever opens the file waits for one at most.
+	retiring sync.Mutex
 }
+
+// gate queues the goroutines of this process for the structural lock of a file, of
+// which the kernel tells only whether it is free.
+type gate chan struct{}
+
+func newGate() gate { return make(gate, 1) }
+
+// pass waits for the gate until ctx is done; leave gives it back.
+func (g gate) pass(ctx context.Context) error {
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g gate) tryPass() bool {
+	select {
+	case g <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g gate) leave() { <-g }
+
+func newPlace() *place { return &place{busy: make(chan struct{}, 1), gate: newGate()} }
 
 //nolint:gochecknoglobals // see registry
 var opened = registry{
@@ -48,18 +83,12 @@ func (r *registry) enter(ctx context.Context, key fileKey) (*place, func(), erro
 	r.mu.Lock()
 	p := r.places[key]
 	if p == nil {
-		p = &place{busy: make(chan struct{}, 1)}
+		p = newPlace()
 		r.places[key] = p
 	}
 	p.users++
 	r.mu.Unlock()
-	leave := func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if p.users--; p.users == 0 && p.a == nil {
-			delete(r.places, key)
-		}
-	}
+	leave := func() { r.leave(p, key) }
 	select {
 	case p.busy <- struct{}{}:
 		return p, func() { <-p.busy; leave() }, nil
@@ -69,11 +98,22 @@ func (r *registry) enter(ctx context.Context, key fileKey) (*place, func(), erro
 	}
 }
 
-// put makes a the attachment of a place.
+// leave says that one user less needs the place.
+func (r *registry) leave(p *place, key fileKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.users--; p.users == 0 && r.places[key] == p {
+		delete(r.places, key)
+	}
+}
+
+// put makes a the attachment of a place, until drop, and one of its users, until
+// leave.
 func (r *registry) put(p *place, a *attachment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.a = a
+	p.users++
 }
 
 // current returns the attachment of a place that is open, or nil.
@@ -87,11 +127,8 @@ func (r *registry) current(p *place) *attachment {
 func (r *registry) drop(a *attachment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.places[a.key]; p != nil && p.a == a {
-		p.a = nil
-		if p.users == 0 {
-			delete(r.places, a.key)
-		}
+	if a.place != nil && a.place.a == a {
+		a.place.a = nil
 	}
 }
 

@@ -166,12 +166,10 @@ func (a *attachment) repairMarked() urgency {
 
 // tryRepair repairs once if the structural lock is free, and reports whether it was.
 func (a *attachment) tryRepair() bool {
-	select {
-	case a.gate <- struct{}{}:
-	default:
+	if !a.place.gate.tryPass() {
 		return false
 	}
-	defer func() { <-a.gate }()
+	defer a.place.gate.leave()
 	if ok, err := a.back.tryLock(); err != nil || !ok {
 		return false // also for want of a descriptor: a later call tries again
 	}
