@@ -18,7 +18,7 @@ import (
 // without are packages whose operations are made of those of the others.
 var without = map[string]string{
 	"process": "starts processes and talks to them by pipes; what it shares it shares by the other packages",
-	"pool":    "works by processes and queues",
+	"pool":    "works by processes and queues; its own tests kill its processes at their steps",
 }
 
 // untouched are operations that touch no shared word. The reason of each is what
