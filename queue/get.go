@@ -124,12 +124,20 @@ func (q *Queue[T]) getRun(dst []T) (n int) {
 	}
 	msg, n := q.port.TakeRun(len(dst), q.size)
 	if n > 0 {
-		for i := range n {
-			dst[i] = *q.slots.At(msg.Index + uint32(i))
+		if q.size < mem.Large {
+			for i := range dst[:n] {
+				dst[i] = *q.slots.At(msg.Index + uint32(i))
+			}
+		} else {
+			for i := range dst[:n] {
+				mem.Assign(&dst[i], q.slots.At(msg.Index+uint32(i)))
+			}
 		}
 		q.port.FinishRun(msg, n)
-		for i := range n {
-			q.normalize(&dst[i])
+		if q.bools {
+			for i := range dst[:n] {
+				q.normalize(&dst[i])
+			}
 		}
 	}
 	q.exit(m)

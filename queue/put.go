@@ -101,8 +101,14 @@ func (q *Queue[T]) putRun(ctx context.Context, src []T) (n int, err error) {
 	if n == 0 {
 		return 0, nil
 	}
-	for i, x := range src[:n] {
-		*q.slots.At(c.Index + uint32(i)) = x
+	if q.size < mem.Large {
+		for i := range src[:n] {
+			*q.slots.At(c.Index + uint32(i)) = src[i]
+		}
+	} else {
+		for i := range src[:n] {
+			mem.Assign(q.slots.At(c.Index+uint32(i)), &src[i])
+		}
 	}
 	q.port.PublishRun(c, n, q.size)
 	return n, nil

@@ -40,6 +40,55 @@ no:
 	MOVL $0, ret+24(FP)
 	RET
 
+// func StoreEach(p *uint64, stride uintptr, n int, x uint64)
+TEXT ·StoreEach(SB), NOSPLIT, $0-32
+	MOVQ  p+0(FP), AX
+	MOVQ  stride+8(FP), BX
+	MOVQ  n+16(FP), CX
+	MOVQ  x+24(FP), DX
+	TESTQ CX, CX
+	JLE   done
+again:
+	MOVQ DX, (AX)
+	ADDQ BX, AX
+	DECQ CX
+	JNZ  again
+done:
+	RET
+
+// func CountEach(p *uint64, stride uintptr, n int, x uint64) int
+TEXT ·CountEach(SB), NOSPLIT, $0-40
+	MOVQ  p+0(FP), AX
+	MOVQ  stride+8(FP), BX
+	MOVQ  n+16(FP), CX
+	MOVQ  x+24(FP), DX
+	XORQ  SI, SI
+	TESTQ CX, CX
+	JLE   done
+again:
+	CMPQ DX, (AX)
+	JNE  done
+	ADDQ BX, AX
+	INCQ SI
+	CMPQ SI, CX
+	JNE  again
+done:
+	MOVQ SI, ret+32(FP)
+	RET
+
+// func Expect(p *byte, n uintptr)
+TEXT ·Expect(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ n+8(FP), BX
+	ADDQ AX, BX
+	ANDQ $~63, AX
+again:
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 // PREFETCHW (AX)
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JB   again
+	RET
+
 // func Goroutine() uintptr
 TEXT ·Goroutine(SB), NOSPLIT, $0-8
 	MOVQ (TLS), AX

@@ -21,6 +21,15 @@ func TestStores(t *testing.T) {
 	}
 }
 
+func TestExpect(t *testing.T) {
+	b := bytes.Repeat([]byte{5}, 1000)
+	bare.Expect(&b[3], 0)
+	bare.Expect(&b[3], 997)
+	if !bytes.Equal(b, bytes.Repeat([]byte{5}, 1000)) {
+		t.Error("bytes have changed")
+	}
+}
+
 func TestGoroutines(t *testing.T) {
 	me := bare.Goroutine()
 	if me == 0 {

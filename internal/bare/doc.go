@@ -1,8 +1,9 @@
 // Package bare is the little that Go cannot say: a store that is a release and
-// nothing more, a copy by the processor's own string instruction, and which
-// goroutine this is. It is assembly for amd64 and arm64; elsewhere, and where a
-// tool could not see through it, Go's own means stand in. What the code that
-// relies on it may conclude is in docs/memory-model.md.
+// nothing more, one or many at a time, a copy by the processor's own string
+// instruction, a hint of what is about to be written, and which goroutine this is.
+// It is assembly for amd64 and arm64; elsewhere, and where a tool could not see
+// through it, Go's own means stand in. What the code that relies on it may conclude
+// is in docs/memory-model.md.
 package bare
 
 // What Enter returns.

@@ -3,6 +3,8 @@ package mem
 import (
 	"fmt"
 	"unsafe"
+
+	"github.com/shoal-ipc/shoal/internal/bare"
 )
 
 // Strided is n Ts at a fixed distance from each other in a region: what does not
@@ -42,6 +44,17 @@ func (s *Strided[T]) At(i uint32) *T {
 		panicStrided()
 	}
 	return (*T)(unsafe.Add(s.base, uintptr(i)*s.stride))
+}
+
+// Stride returns how many bytes the Ts lie apart.
+func (s *Strided[T]) Stride() uintptr { return s.stride }
+
+// Expect tells the processor that the caller is about to read and then write up to
+// n Ts from number i on, and what lies between them, if it can make use of that.
+func (s *Strided[T]) Expect(i, n uint32) {
+	if i < s.n {
+		bare.Expect((*byte)(unsafe.Add(s.base, uintptr(i)*s.stride)), uintptr(min(n, s.n-i))*s.stride)
+	}
 }
 
 // panicStrided is apart so that At is small enough to be part of its caller.

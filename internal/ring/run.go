@@ -1,7 +1,16 @@
 package ring
 
+import "github.com/shoal-ipc/shoal/internal/satomic"
+
 // Runs are messages in slots that follow each other, which the owner of one side
 // of an SPSC queue puts or takes in one go: see solo.
+
+// runMost is the length of a run. The other side sees a run when all of it is
+// written, and what was read or written first must not have left the cache by then.
+const runMost = 64
+
+// expectMost is how many bytes are worth fetching before they are looked at.
+const expectMost = 2048
 
 // ClaimRun claims up to most slots from c.Index on, each for a message of up to
 // inline bytes. With n 0 nothing was claimed, and single messages may do better.
@@ -12,13 +21,11 @@ func (p *Port) ClaimRun(most int) (c Claim, n int) {
 	}
 	if h.producer.Load() == p.me && h.closing.Load()|h.strict.Load() == 0 && !p.anyLent() {
 		w := p.writeHint.Load()
-		i := indexOf(w)
-		for n < most && i+uint32(n) < p.n && p.slots.At(i+uint32(n)).word.Load() == lapOf(w) { // pairs with: ring.slot.word (finishAlone)
-			n++
-		}
-		if n > 0 {
-			p.sync.Acquire()
-			return Claim{Index: i, word: lapOf(w)}, n
+		if i := indexOf(w); i < p.n {
+			if n = p.countRun(i, most, lapOf(w)); n > 0 {
+				p.sync.Acquire()
+				return Claim{Index: i, word: lapOf(w)}, n
+			}
 		}
 	}
 	side.leave()
@@ -26,18 +33,29 @@ func (p *Port) ClaimRun(most int) (c Claim, n int) {
 	return Claim{}, 0
 }
 
+// countRun returns how many of the slots of the ring from i on have the word x, up
+// to most or a run's length.
+func (p *Port) countRun(i uint32, most int, x uint64) int {
+	most = min(most, runMost, int(p.n-i))
+	n := satomic.CountEach(&p.slots.At(i).word, p.slots.Stride(), most, x) // pairs with: ring.slot.word (FinishRun, PublishRun)
+	if n == most && uintptr(n)*p.slots.Stride() <= expectMost {
+		p.slots.Expect(i+uint32(n), uint32(n))
+	}
+	return n
+}
+
 // PublishRun puts the n messages of length bytes each that were written into the
 // slots of a run. Others may see some first ones of them before the rest.
 func (p *Port) PublishRun(c Claim, n, length int) {
-	p.sync.Release()
-	ready := word(lapOf(c.word), full, 0, 0)
-	for ; n > 1; n-- {
-		s := p.slots.At(c.Index)
-		s.length = uint32(length)
-		s.block = 0
-		s.word.Publish(ready) // commit; pairs with: ring.slot.word (TakeRun)
-		c.Index++
+	for k := range n - 1 {
+		if s := p.slots.At(c.Index + uint32(k)); s.length != uint32(length) || s.block != 0 { // mostly they are as they were a lap ago
+			s.length, s.block = uint32(length), 0
+		}
 	}
+	p.sync.Release()
+	first := &p.slots.At(c.Index).word
+	c.Index += uint32(n) - 1
+	satomic.PublishEach(first, p.slots.Stride(), n-1, word(lapOf(c.word), full, 0, 0)) // commit; pairs with: ring.slot.word (countRun)
 	p.Publish(c, length)
 }
 
@@ -51,15 +69,13 @@ func (p *Port) TakeRun(most, length int) (m Message, n int) {
 	}
 	if h.consumer.Load() == p.me && h.strict.Load() == 0 {
 		r := p.readHint.Load()
-		i := indexOf(r)
 		ready := word(lapOf(r), full, 0, 0)
-		for n < most && i+uint32(n) < p.n && p.slots.At(i+uint32(n)).word.Load() == ready { // pairs with: ring.slot.word (PublishRun)
-			n++
-		}
-		if n > 0 && !pending(h.late.Load()) {
-			p.sync.Acquire()
-			if n = p.alike(i, n, length); n > 0 {
-				return Message{Index: i, Length: length, word: ready}, n
+		if i := indexOf(r); i < p.n {
+			if n = p.countRun(i, most, ready); n > 0 && !pending(h.late.Load()) {
+				p.sync.Acquire()
+				if n = p.alike(i, n, length); n > 0 {
+					return Message{Index: i, Length: length, word: ready}, n
+				}
 			}
 		}
 	}
@@ -81,9 +97,8 @@ func (p *Port) alike(i uint32, n, length int) int {
 // FinishRun is Finish for a run of n messages.
 func (p *Port) FinishRun(m Message, n int) {
 	p.sync.Release()
-	for ; n > 1; n-- {
-		p.slots.At(m.Index).word.Publish(nextFree(m.word)) // commit; pairs with: ring.slot.word (ClaimRun)
-		m.Index++
-	}
+	first := &p.slots.At(m.Index).word
+	m.Index += uint32(n) - 1
+	satomic.PublishEach(first, p.slots.Stride(), n-1, nextFree(m.word)) // commit; pairs with: ring.slot.word (countRun)
 	p.finishAlone(m)
 }
