@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,20 @@ func (a *attachment) locked(ctx context.Context, f func() error) error {
 	return a.lockKept(ctx, f)
 }
 
+// lockedNow is locked if the structural lock is free right now, and reports
+// whether f ran.
+func (a *attachment) lockedNow(f func() error) (ran bool, err error) {
+	if !a.place.gate.tryPass() {
+		return false, nil
+	}
+	defer a.place.gate.leave()
+	if ok, err := a.back.tryLock(); err != nil || !ok {
+		return false, err
+	}
+	err = f()
+	return true, errors.Join(err, a.back.unlock())
+}
+
 // close ends one use; the last one ends the attachment.
 func (u *use) close() error {
 	a := u.a
@@ -204,7 +219,10 @@ func (a *attachment) endLifetime(m *object.Mapping, most time.Duration) error {
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), most)
+	if ran, err := a.lockedNow(finish); ran {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), most) // not before: a new timer may wake a thread
 	defer cancel()
 	err := a.locked(ctx, finish)
 	if ran {

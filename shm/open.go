@@ -151,8 +151,7 @@ func checkOwner(info sys.FileInfo, opts *Options) error {
 func attachFile(ctx context.Context, f *os.File, key fileKey, path string, g gate) (*attachment, error) {
 	back := newFileBacking(f)
 	registerForBarrier()
-	patient, cancel := context.WithTimeout(ctx, drainPatience)
-	defer cancel()
+	var patient context.Context
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		a, err := attachOnce(ctx, back, key, path, g)
 		if err == nil {
@@ -160,6 +159,11 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string, g gat
 		}
 		if !errors.Is(err, errLeaving) {
 			return nil, errors.Join(err, back.close())
+		}
+		if patient == nil { // not before: a new timer may wake a thread
+			var cancel context.CancelFunc
+			patient, cancel = context.WithTimeout(ctx, drainPatience)
+			defer cancel()
 		}
 		if opened.drain(patient, pause) != nil {
 			space, _ := errors.AsType[*SpaceError](err)
@@ -201,7 +205,7 @@ func registerForBarrier() { _ = registered() }
 var registered = sync.OnceValue(sys.RegisterMembarrier)
 
 func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
-	if path != "" && !sys.SameFile(back.file, path) {
+	if path != "" && !key.names(path) {
 		return nil, errAgain // somebody was faster, or removed the name by hand
 	}
 	v, fix, err := back.open(sys.MapFile, path)

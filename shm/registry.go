@@ -14,6 +14,12 @@ import (
 // fileKey tells one file from another.
 type fileKey struct{ dev, ino uint64 }
 
+// names reports whether path names the file; a symbolic link does not.
+func (k fileKey) names(path string) bool {
+	info, err := sys.InspectPath(path)
+	return err == nil && fileKey{info.Dev, info.Ino} == k
+}
+
 func keyOf(f *os.File) (fileKey, error) {
 	info, err := sys.Inspect(f)
 	return fileKey{info.Dev, info.Ino}, err
@@ -156,7 +162,7 @@ func (r *registry) all() []*attachment {
 
 // maxEnded is how many closed attachments may wait for the garbage collector,
 // which alone knows when no operation is inside them any more, before it is called.
-const maxEnded = 8
+const maxEnded = 32
 
 // drainPatience is how long an opener waits for a slot that is about to be free.
 const drainPatience = 500 * time.Millisecond

@@ -166,13 +166,7 @@ func (a *attachment) repairMarked() urgency {
 
 // tryRepair repairs once if the structural lock is free, and reports whether it was.
 func (a *attachment) tryRepair() bool {
-	if !a.place.gate.tryPass() {
-		return false
-	}
-	defer a.place.gate.leave()
-	if ok, err := a.back.tryLock(); err != nil || !ok {
-		return false // also for want of a descriptor: a later call tries again
-	}
-	a.repairDead()
-	return a.back.unlock() == nil
+	// Not for want of a descriptor either: a later call tries again.
+	ran, err := a.lockedNow(func() error { a.repairDead(); return nil })
+	return ran && err == nil
 }
