@@ -8,6 +8,7 @@ import (
 
 	"github.com/shoal-ipc/shoal/internal/handle"
 	"github.com/shoal-ipc/shoal/internal/object"
+	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/internal/robust"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -45,13 +46,14 @@ type Mutex struct {
 	Repair func() error
 
 	base
-	core *robust.Mutex
+	core  *robust.Mutex
+	quick robust.Quick
 	// Of a mutex of a table: which one.
 	number    int
 	allotment robust.Allotment
 }
 
-var _ = handle.SetMutex(func(h handle.Handle, m *robust.Mutex) any { return &Mutex{base: h, core: m} })
+var _ = handle.SetMutex(func(h handle.Handle, m *robust.Mutex) any { return newMutex(h, m) })
 
 // CreateMutex makes the mutex name in seg. It fails with fs.ErrExist if an object
 // has that name, fs.ErrInvalid if the name or spec is impossible, or a
@@ -100,7 +102,11 @@ func attach(h handle.Handle) (*Mutex, error) {
 	if !ok {
 		return nil, fmt.Errorf("lock: open %q: a %s has no mutex: %w", h.Name(), obj.Kind.Name, fs.ErrInvalid)
 	}
-	return &Mutex{base: h, core: owner.Mutex(handle.UseOf(&h), obj)}, nil
+	return newMutex(h, owner.Mutex(handle.UseOf(&h), obj)), nil
+}
+
+func newMutex(h handle.Handle, m *robust.Mutex) *Mutex {
+	return &Mutex{base: h, core: m, quick: m.Quick()}
 }
 
 // Spec returns the geometry of the mutex.
@@ -118,38 +124,42 @@ func (m *Mutex) Spec() Spec {
 // has begun. On any error the mutex is not held. If the process dies inside, the
 // mutex is as before, or counts as held by it.
 func (m *Mutex) Lock(ctx context.Context) error {
-	if m.core == nil {
-		return errClosed()
-	}
-	if err := m.core.Lock(ctx); err != nil {
-		return m.lockFailed(ctx, err)
-	}
-	return nil
-}
-
-// lockFailed repairs, if err asks for it, and makes err a public one.
-func (m *Mutex) lockFailed(ctx context.Context, err error) error {
-	if m.Repair != nil && errors.Is(err, ErrPoisoned) {
-		err = m.core.LockRepaired(ctx, m.Repair)
-	}
-	return m.public(err)
+	var err error
+	object.Inline(m.quick.Use, func(u *object.Use) {
+		if u != nil && ctx.Err() == nil {
+			if mapping := u.Pin(); mapping != nil && m.quick.Take() {
+				if u.Pin() != mapping { // which this keeps: see object.Mapping.Void
+					err = m.late(mapping)
+				} else if race.Enabled {
+					m.quick.Taken()
+				}
+				return
+			}
+		}
+		err = m.lock(ctx)
+	})
+	return err
 }
 
 // TryLock is Lock without waiting: it fails with ErrLocked if the mutex is held,
 // or left to somebody who has waited long, or if what a killed owner left cannot
 // be repaired yet. It does wait for Repair.
 func (m *Mutex) TryLock() error {
-	if m.core == nil {
-		return errClosed()
-	}
-	err := m.core.TryLock()
-	if err == nil || err == ErrLocked { //nolint:errorlint // identity: the quick way
-		return err
-	}
-	if m.Repair != nil && errors.Is(err, ErrPoisoned) {
-		err = m.core.TryLockRepaired(m.Repair)
-	}
-	return m.public(err)
+	var err error
+	object.Inline(m.quick.Use, func(u *object.Use) {
+		if u != nil {
+			if mapping := u.Pin(); mapping != nil && m.quick.Take() {
+				if u.Pin() != mapping {
+					err = m.late(mapping)
+				} else if race.Enabled {
+					m.quick.Taken()
+				}
+				return
+			}
+		}
+		err = m.tryLock()
+	})
+	return err
 }
 
 // Unlock lets the next one in. It fails with ErrNotOwner if this process does not
@@ -157,13 +167,21 @@ func (m *Mutex) TryLock() error {
 // unlock. It never blocks. If the process dies inside, the mutex is unlocked, or
 // its owner has died.
 func (m *Mutex) Unlock() error {
-	if m.core == nil {
-		return errClosed()
-	}
-	if err := m.core.Unlock(); err != nil {
-		return m.public(err)
-	}
-	return nil
+	var err error
+	object.Inline(m.quick.Use, func(u *object.Use) {
+		if u != nil {
+			if mapping := u.Pin(); mapping != nil {
+				if race.Enabled {
+					m.quick.Giving()
+				}
+				if m.quick.Give() && !mapping.Void() {
+					return
+				}
+			}
+		}
+		err = m.unlock()
+	})
+	return err
 }
 
 // Do calls f holding the mutex, and unlocks it when f returns, panics or ends its

@@ -87,26 +87,20 @@ func (m *Mutex) Policy() Policy { return m.policy }
 // is not held. Uncontended it is one atomic. If the process dies inside, the
 // mutex is as if Lock had not been called or had succeeded.
 func (m *Mutex) Lock(ctx context.Context) error {
+	err := ctx.Err()
 	mapping := m.use.Pin()
 	if mapping == nil || m.slot == 0 {
 		return m.unusable()
 	}
-	err := ctx.Err()
-	switch {
-	case err != nil:
-	case m.outlived():
-		err = errGone
-	case m.words.w.CompareAndSwap(m.rest, m.rest|m.slot): // pairs with: robust.free (Unlock)
-		err = m.confirm()
-	default:
-		err = m.lockSlow(ctx, nil)
+	if err == nil && !m.outlived() &&
+		m.words.w.CompareAndSwap(m.rest, m.rest|m.slot) { // pairs with: robust.free (Unlock)
+		if m.use.Pin() == mapping && !m.outlived() { // which keeps it: see object.Mapping.Void
+			m.sync.Acquire()
+			return nil
+		}
+		return m.late(mapping)
 	}
-	if err == nil {
-		m.sync.Acquire()
-	}
-	object.Unpin(mapping)
-	runtime.KeepAlive(m)
-	return err
+	return m.lockLong(ctx, mapping, nil)
 }
 
 // TryLock is Lock without waiting: ErrLocked where Lock would wait.
@@ -115,13 +109,7 @@ func (m *Mutex) TryLock() error {
 	if mapping == nil || m.slot == 0 {
 		return m.unusable()
 	}
-	var err error
-	switch {
-	case m.outlived():
-		err = errGone
-	case !m.words.w.CompareAndSwap(m.rest, m.rest|m.slot):
-		err = m.tryLockSlow()
-	}
+	err := m.try()
 	if err == nil {
 		err = m.confirm()
 	}
@@ -143,13 +131,17 @@ func (m *Mutex) Unlock() error {
 		return m.unusable()
 	}
 	m.sync.Release()
-	var err error
-	switch {
-	case m.outlived():
-		err = errGone
-	case !m.words.w.CompareAndSwap(m.rest|m.slot, m.rest): // commit; pairs with: robust.free (Lock)
-		err = m.unlockSlow()
+	if !m.outlived() &&
+		m.words.w.CompareAndSwap(m.rest|m.slot, m.rest) && // commit; pairs with: robust.free (Lock)
+		!mapping.Void() { // which keeps it
+		return nil
 	}
+	return m.unlockLong(mapping)
+}
+
+// unlockLong is Unlock when others wait, or the mutex is not held.
+func (m *Mutex) unlockLong(mapping *object.Mapping) error {
+	err := m.unlockSlow()
 	object.Unpin(mapping)
 	runtime.KeepAlive(m)
 	return err
@@ -168,6 +160,14 @@ func (m *Mutex) take(x, next uint32) (bool, error) {
 	}
 	err := m.confirm()
 	return err == nil, err
+}
+
+// late gives the mutex back that was just taken when the segment was closed, or is
+// another one by now.
+func (m *Mutex) late(mapping *object.Mapping) error {
+	err := m.confirm()
+	object.Unpin(mapping)
+	return err
 }
 
 // confirm ends the taking of the mutex.
@@ -213,8 +213,8 @@ func (m *Mutex) free() error {
 	}
 }
 
-// tryLockSlow takes the mutex if it is free though its word is not 0.
-func (m *Mutex) tryLockSlow() error {
+// try takes the mutex if it is free.
+func (m *Mutex) try() error {
 	for {
 		x := m.words.w.Load()
 		if err := m.check(x); err != nil {

@@ -3,7 +3,6 @@ package robust
 import (
 	"context"
 	"errors"
-	"runtime"
 
 	"github.com/shoal-ipc/shoal/internal/object"
 )
@@ -21,18 +20,13 @@ func (m *Mutex) LockUnless(ctx context.Context, enough func() bool) error {
 	if mapping == nil || m.slot == 0 {
 		return m.unusable()
 	}
-	err := ctx.Err()
-	switch {
-	case err != nil:
-	case m.words.w.CompareAndSwap(m.rest, m.rest|m.slot): // pairs with: robust.free (Unlock)
-		err = m.confirm()
-	default:
-		err = m.lockSlow(ctx, enough)
+	if ctx.Err() == nil && m.words.w.CompareAndSwap(m.rest, m.rest|m.slot) { // pairs with: robust.free (Unlock)
+		err := m.confirm()
+		if err == nil {
+			m.sync.Acquire()
+		}
+		object.Unpin(mapping)
+		return err
 	}
-	if err == nil {
-		m.sync.Acquire()
-	}
-	object.Unpin(mapping)
-	runtime.KeepAlive(m)
-	return err
+	return m.lockLong(ctx, mapping, enough)
 }
