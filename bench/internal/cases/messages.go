@@ -217,7 +217,11 @@ func segments() []harness.Case {
 		},
 		{
 			Name: "create", Unit: harness.Nanoseconds, Alone: true,
-			Impls:   []harness.Impl{own("shoal", "shoal/create"), alone("c shm_open", "c/small.c", "create", "65536")},
+			Impls: []harness.Impl{
+				own("shoal", "shoal/create"), alone("c shm_open", "c/small.c", "create", "65536"),
+				// As many bytes as Shoal's segment has, most of which are its tables.
+				alone("c fallocate", "c/small.c", "allocate", "348160"),
+			},
 			Targets: []harness.Target{{Rival: "c shm_open", Ratio: 5}},
 		},
 		{

@@ -1,7 +1,8 @@
 // small sem: ns for sem_wait and sem_post with nobody else
 // small futex GAP CPU0 CPU1: round trip of two processes that sleep, GAP µs after the last, ns
 // small memcpy SIZE: GB/s of one copy in cache
-// small attach|create SIZE: ns of shm_open and mmap, one page touched, and munmap and close
+// small attach|create|allocate SIZE: ns of shm_open and mmap, one page touched, and munmap and close;
+//   allocate has the file system allocate all of it, as Shoal does
 #include "common.h"
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -60,7 +61,8 @@ static void copy(size_t size) {
 	print_value((double)n * (double)size / (double)(now_ns() - start));
 }
 
-static void segments(int create, size_t size) {
+static void segments(const char *how, size_t size) {
+	int allocate = !strcmp(how, "allocate"), create = allocate || !strcmp(how, "create");
 	enum { N = 2000 };
 	static uint64_t times[N];
 	char name[64];
@@ -70,7 +72,7 @@ static void segments(int create, size_t size) {
 	for (int i = 0; i < N; i++) {
 		uint64_t start = now_ns();
 		int fd = shm_open(name, create ? O_CREAT | O_EXCL | O_RDWR : O_RDWR, 0600);
-		if (fd < 0 || (create && ftruncate(fd, (off_t)size))) die("shm_open");
+		if (fd < 0 || (create && (allocate ? posix_fallocate(fd, 0, (off_t)size) : ftruncate(fd, (off_t)size)))) die("shm_open");
 		volatile unsigned char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (p == MAP_FAILED) die("mmap");
 		p[0] = 1;
@@ -87,5 +89,5 @@ int main(int argc, char **argv) {
 	if (!strcmp(argv[1], "sem")) semaphore();
 	else if (!strcmp(argv[1], "futex")) sleepers((useconds_t)atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
 	else if (!strcmp(argv[1], "memcpy")) copy(strtoull(argv[2], 0, 10));
-	else segments(argv[1][0] == 'c', strtoull(argv[2], 0, 10));
+	else segments(argv[1], strtoull(argv[2], 0, 10));
 }
