@@ -75,10 +75,11 @@ func New(use *object.Use, obj *object.Object) (*Port, error) {
 	}
 	p.lendings = lendings
 	if p.spsc {
-		s, ok := obj.Local("ring.sides", func() any { return newSides(use, obj, r.head) }).(*sides)
+		s, ok := obj.Local("ring.sides", func() any { return newSides(r.head) }).(*sides)
 		if !ok {
 			panic("ring: another package took the sides' place")
 		}
+		s.serve(use, obj)
 		p.putting, p.taking = &s.putting, &s.taking
 		p.solitary = !satomic.Overtaken || fences()
 	}

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/shoal-ipc/shoal/internal/bare"
@@ -25,7 +26,7 @@ import (
 // one (tenure): who was about to go in when it lost the ownership may do so much
 // later, and must not be taken for the next owner, nor undo what that one says.
 //
-// Close ends both kinds of operations, before the role is given up.
+// The last Close ends both kinds of operations, before the role is given up.
 type solo struct {
 	_      [mem.CacheLine]byte
 	tenure atomic.Pointer[tenure] // of the last owner
@@ -57,26 +58,54 @@ type tenure struct {
 
 const (
 	alone = -1 // the owner may be inside, and nobody else
-	over  = -2 // the segment is closed
+	over  = -2 // every use of the segment has ended
 
 	needAtFirst = 64
 	needMost    = 1 << 20
 )
 
-// sides are both sides of an SPSC queue.
-type sides struct{ putting, taking solo }
+// sides are both sides of an SPSC queue, for all uses that this process has of the
+// segment: they have one role, so whoever puts or gets by one of them has to do with
+// those who do by another. The last use that ends, ends the sides; should one come
+// later, while the process is in the segment still, they go on.
+type sides struct {
+	putting, taking solo
 
-// newSides returns the sides of obj for the user use, who ends them.
-func newSides(use *object.Use, obj *object.Object, h *header) *sides {
-	s := &sides{}
+	mu   sync.Mutex // held while the sides end
+	uses map[*object.Use]struct{}
+}
+
+func newSides(h *header) *sides {
+	s := &sides{uses: map[*object.Use]struct{}{}}
 	s.putting.init(&h.putting)
 	s.taking.init(&s.taking.none)
-	forget := use.AtEnd(func() {
+	return s
+}
+
+// serve has the sides of obj go on for as long as use does.
+func (s *sides) serve(use *object.Use, obj *object.Object) {
+	s.mu.Lock()
+	_, known := s.uses[use]
+	if !known {
+		s.uses[use] = struct{}{}
+		s.putting.resume()
+		s.taking.resume()
+	}
+	s.mu.Unlock()
+	if !known {
+		forget := use.AtEnd(func() { s.dismiss(use) })
+		runtime.AddCleanup(obj, func(f func()) { f() }, forget)
+	}
+}
+
+// dismiss ends the sides if use was the last one.
+func (s *sides) dismiss(use *object.Use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.uses, use); len(s.uses) == 0 {
 		s.putting.end()
 		s.taking.end()
-	})
-	runtime.AddCleanup(obj, func(f func()) { f() }, forget)
-	return s
+	}
 }
 
 func (s *solo) init(busy *satomic.Uint32) {
@@ -126,7 +155,7 @@ func ring(bell chan<- struct{}) {
 	}
 }
 
-// join lets the caller in as one of the crowd. It fails once the segment is closed.
+// join lets the caller in as one of the crowd. It fails after end.
 func (s *solo) join() bool {
 	for {
 		switch n := s.crowd.Load(); {
@@ -210,4 +239,10 @@ func (s *solo) end() {
 			<-s.empty
 		}
 	}
+}
+
+// resume ends what end began.
+func (s *solo) resume() {
+	s.ending.Store(false)
+	s.crowd.CompareAndSwap(over, 0)
 }
