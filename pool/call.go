@@ -170,7 +170,7 @@ func (t *Future[Out]) results(_, _ int, encoded elements) {
 
 func (t *Future[Out]) decode(encoded elements) (value Out, err error) {
 	if t.codec.Raw() {
-		return decodeOne(t.codec, &encoded)
+		return decodeRaw(t.codec, &encoded)
 	}
 	var o outcome[Out]
 	decodeApart(t.codec, encoded, 1, func(_ int, x outcome[Out]) { o = x })

@@ -51,9 +51,10 @@ func (p *Pool) nudge() {
 // collect takes one result. Only the collector calls it. After an error other
 // than ctx's none will come any more.
 func (p *Pool) collect(ctx context.Context) error {
-	err := p.results.GetFunc(ctx, p.absorb)
+	b, err := p.nextResult(ctx)
 	switch {
 	case err == nil:
+		p.take(b)
 		return nil
 	case p.isClosed() && (errors.Is(err, queue.ErrShutdown) || errors.Is(err, fs.ErrClosed)):
 		return ErrClosed
@@ -66,6 +67,22 @@ func (p *Pool) collect(ctx context.Context) error {
 	p.checkDrained()
 	p.mu.Unlock()
 	return err
+}
+
+// nextResult waits for a message from a worker, and takes it.
+func (p *Pool) nextResult(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // also where there always is a message
+	}
+	var b []byte
+	err := linger(func() (err error) {
+		b, err = p.results.TryGet()
+		return err
+	})
+	if err == queue.ErrEmpty { //nolint:errorlint // never wrapped
+		return p.results.Get(ctx)
+	}
+	return b, err
 }
 
 func (p *Pool) collectInBackground() {

@@ -11,6 +11,15 @@ import (
 // user's runs then: it may panic, or end its goroutine, and neither may stop the
 // one that takes results.
 
+// decodeRaw decodes the next of encoded, in which no method has a say.
+func decodeRaw[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err error) {
+	data, err := encoded.next()
+	if err == nil {
+		err = c.Decode(data, &value)
+	}
+	return value, err
+}
+
 // decodeOne decodes the next of encoded. A panic of the type's own method is an error.
 func decodeOne[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err error) {
 	data, err := encoded.next()
@@ -23,9 +32,6 @@ func decodeOne[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err 
 			err = decodePanic(recover())
 		}
 	}()
-	if !c.Raw() { // it may not change while it is decoded
-		data = append([]byte(nil), data...)
-	}
 	err = c.Decode(data, &value)
 	returned = true
 	return value, err

@@ -13,6 +13,7 @@ const (
 	aheadTime = 200 * time.Microsecond // of short ones
 	unknown   = 100 * time.Microsecond // how long a task takes that was never seen
 	patience  = time.Millisecond       // after which a worker that is silent has a long task
+	handTime  = 500 * time.Nanosecond  // in which the pool sends a chunk and takes its result
 )
 
 // submit queues c, or fails. The caller may use a borrowed payload again.
@@ -64,13 +65,36 @@ func (p *Pool) dispatch() {
 // one that was busy last, for it is awake; else the one that has least. Of those
 // that have as much, one from which something was taken back comes last until it is
 // heard again. It returns nil if c must wait.
+//
+// Chunks that take no longer than it takes to send them keep one worker busy at
+// most. So they go to one that has some already, and no other is woken for them.
 func (p *Pool) choose(c *chunk) *member {
+	if c.length() <= handTime {
+		if m := p.busiest(c); m != nil {
+			return m
+		}
+	}
 	var best *member
 	for _, m := range p.members {
 		if !m.works() || m.retiring || !p.mayTake(m, c) {
 			continue
 		}
 		if best == nil || m.before(best) {
+			best = m
+		}
+	}
+	return best
+}
+
+// busiest returns the worker that has most chunks, of those that have some and may take c.
+func (p *Pool) busiest(c *chunk) *member {
+	var best *member
+	for _, m := range p.members {
+		n := len(m.assigned)
+		if n == 0 || m.silent || !m.works() || m.retiring || !p.mayTake(m, c) {
+			continue
+		}
+		if best == nil || n > len(best.assigned) {
 			best = m
 		}
 	}

@@ -158,7 +158,11 @@ func (m *mapping[In, Out]) submit() error {
 func (m *mapping[In, Out]) window() int {
 	each := ahead
 	if pace := m.job.entry.pace.Load(); pace > 0 {
-		each = int(min(max(int64(aheadTime)/(pace*int64(m.size())), ahead), inboxCap))
+		length := pace * int64(m.size())
+		if length <= int64(handTime) {
+			return inboxCap // one worker does them all: see choose
+		}
+		each = int(min(max(int64(aheadTime)/length, ahead), inboxCap))
 	}
 	return m.pool.opts.Workers * each
 }
@@ -204,7 +208,7 @@ func (m *mapping[In, Out]) results(first, n int, encoded elements) {
 	}
 	if m.codec.Raw() {
 		for i := range n {
-			value, err := decodeOne(m.codec, &encoded)
+			value, err := decodeRaw(m.codec, &encoded)
 			m.know(first+i, value, err)
 		}
 	} else {

@@ -35,7 +35,6 @@ type Pool struct {
 	kick       chan struct{} // makes the goroutine of the pool do so
 	live       atomic.Int64  // chunks, and ends of workers, of which something is to come
 	spoilt     atomic.Bool   // results cannot be read: no chunk is left, and no end of a worker will come
-	absorb     func(*[]byte) error
 
 	closing sync.Once
 
@@ -92,7 +91,6 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		opts: all, kick: make(chan struct{}, 1), drained: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	p.absorb = func(b *[]byte) error { p.take(*b); return nil }
 	p.pause = p.waitOpen
 	p.balance = time.AfterFunc(time.Hour, p.rebalance)
 	p.balance.Stop()

@@ -130,7 +130,7 @@ func (s *server) loop(left *execution) error {
 		}
 	}
 	for {
-		d, err := s.Inbox.Receive(s.ctx)
+		d, err := s.receive()
 		if err != nil {
 			return over(err)
 		}
@@ -152,6 +152,22 @@ func (s *server) loop(left *execution) error {
 			return err
 		}
 	}
+}
+
+// receive waits for a message from the pool.
+func (s *server) receive() (queue.Delivery[[]byte], error) {
+	var d queue.Delivery[[]byte]
+	if err := s.ctx.Err(); err != nil {
+		return d, err
+	}
+	err := linger(func() (err error) {
+		d, err = s.Inbox.TryReceive()
+		return err
+	})
+	if err == queue.ErrEmpty { //nolint:errorlint // never wrapped
+		return s.Inbox.Receive(s.ctx)
+	}
+	return d, err
 }
 
 // prepare makes the message of d something to run; nil if it is only a piece.

@@ -292,7 +292,7 @@ func (s *stream[In, Out]) results(first, n int, encoded elements) {
 	s.mu.Lock()
 	if s.codec.Raw() {
 		for i := range n {
-			value, err := decodeOne(s.codec, &encoded)
+			value, err := decodeRaw(s.codec, &encoded)
 			s.know(first+i, outcome[Out]{value: value, err: err})
 		}
 	} else {
