@@ -34,12 +34,17 @@ func Kinds() []Kind {
 	return []Kind{KillSweep, SingleStep, Exploration, Linearizability, Litmus, Scribbler, Model}
 }
 
-// Variable is set to "full" in the environment of a full run.
+// Variable is set to "full" in the environment of a full run, and to "wide" in that
+// of one that tries more than every run of the tests, and less than a full one.
 const Variable = "SHOAL_PROOF"
 
 // Full says whether this run is to try everything, and not only as much as every
 // run of the tests can afford.
 func Full() bool { return os.Getenv(Variable) == "full" }
+
+// Wide says whether this run is to try more than every run of the tests can afford:
+// a full run does, too.
+func Wide() bool { return Full() || os.Getenv(Variable) == "wide" }
 
 // Count is how much of something was tried, such as 8213 "kill points". Equal
 // units of one kind are added up.

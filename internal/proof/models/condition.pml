@@ -17,10 +17,10 @@
  *
  * RUN  two waiters, signals     -DPARTIES=3 -DITEMS=2
  * RUN  one of them dies         -DPARTIES=3 -DITEMS=1 -DKILLS=1
- * FULL broadcast, a death       -DPARTIES=3 -DITEMS=2 -DBROADCAST -DKILLS=1 -DREPAIRERS=1
- * FULL two die                  -DPARTIES=3 -DITEMS=1 -DKILLS=2 -DVICTIMS=10
+ * LONG broadcast, a death       -DPARTIES=3 -DITEMS=2 -DBROADCAST -DKILLS=1 -DREPAIRERS=1
+ * LONG two die                  -DPARTIES=3 -DITEMS=1 -DKILLS=2 -DVICTIMS=10
  * FULL cancelled, a death       -DPARTIES=3 -DITEMS=1 -DKILLS=1 -DCANCELS=1
- * FULL broadcast, cancelled     -DPARTIES=3 -DITEMS=2 -DBROADCAST -DKILLS=1 -DCANCELS=1
+ * LONG broadcast, cancelled     -DPARTIES=3 -DITEMS=2 -DBROADCAST -DKILLS=1 -DCANCELS=1
  * BUG  BUG_COUNTS_LATE          -DPARTIES=3 -DITEMS=1
  * BUG  BUG_LOOKS_ONCE           -DPARTIES=3 -DITEMS=1
  * BUG  BUG_RINGS_FIRST          -DPARTIES=3 -DITEMS=1

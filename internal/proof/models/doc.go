@@ -6,7 +6,8 @@
 // run, in lines that the test reads:
 //
 //	RUN  name -Dmacros       a configuration in which spin has to find no fault
-//	FULL name -Dmacros       another one, for full runs only
+//	FULL name -Dmacros       another one, for wide and full runs
+//	LONG name -Dmacros       another one, for full runs only
 //	BUG  name -Dmacros       a fault that the macro name plants: spin has to find it
 //
 // With the word NP behind the macros the search is one for cycles instead: runs

@@ -21,12 +21,16 @@ import (
 
 // names returns the models, so that none is lost unseen.
 func names() []string {
-	return []string{"condition", "event", "mutex", "queue", "queue_fence", "queue_wake", "rwmutex", "segment", "semaphore", "semaphore_wake"}
+	return []string{
+		"barrier", "condition", "event", "mutex", "queue", "queue_fence", "queue_owner", "queue_wake", "rwmutex", "segment",
+		"semaphore", "semaphore_wake", "table",
+	}
 }
 
 // TestProofModels has spin search every model, and find what is planted in it.
-// Full runs take every line of the files, others the first RUN of each and the
-// first BUG of the first one: most of the time goes into compiling.
+// Full runs take every line of the files, wide ones all but the LONG ones, and others
+// the first RUN of each and the first BUG of the first one: most of the time goes
+// into compiling.
 func TestProofModels(t *testing.T) {
 	needTools(t)
 	var states, runs, bugs atomic.Int64
@@ -139,14 +143,15 @@ type configuration struct {
 	macros  []string
 	planted bool
 	cycles  bool
+	long    bool
 }
 
 func parse(t *testing.T, file modelFile) []configuration {
 	t.Helper()
-	line := regexp.MustCompile(`(?m)^ \* (RUN|FULL|BUG) +(.+?) +(-D.*)$`)
+	line := regexp.MustCompile(`(?m)^ \* (RUN|FULL|LONG|BUG) +(.+?) +(-D.*)$`)
 	var all []configuration
 	for _, m := range line.FindAllStringSubmatch(file.text, -1) {
-		c := configuration{name: m[2], planted: m[1] == "BUG"}
+		c := configuration{name: m[2], planted: m[1] == "BUG", long: m[1] == "LONG"}
 		for word := range strings.FieldsSeq(m[3]) {
 			if word == "NP" {
 				c.cycles = true
@@ -164,8 +169,11 @@ func parse(t *testing.T, file modelFile) []configuration {
 
 // chosen returns the configurations of the model number i that this run has time for.
 func chosen(all []configuration, i int) []configuration {
-	if proof.Full() {
+	switch {
+	case proof.Full():
 		return all
+	case proof.Wide():
+		return slices.DeleteFunc(all, func(c configuration) bool { return c.long })
 	}
 	some := all[:1]
 	if bug := slices.IndexFunc(all, func(c configuration) bool { return c.planted }); i == 0 && bug > 0 {
@@ -188,7 +196,7 @@ func search(t *testing.T, path string, c configuration) verdict {
 	dir := t.TempDir()
 	run(t, dir, "spin", append(append([]string{"-a"}, c.macros...), path)...)
 	compile := []string{"-w", "-O0", "-DMEMLIM=6000", "-o", "pan", "pan.c"}
-	if proof.Full() && !c.planted {
+	if proof.Wide() && !c.planted {
 		compile[1] = "-O2" // it pays for long searches
 	}
 	if c.cycles {
