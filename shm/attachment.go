@@ -27,7 +27,6 @@ type attachment struct {
 	slot       uint32 // 0 if read-only
 	generation uint32
 	member     member
-	place      *place // nil if read-only
 	deathPoint *wait.Point
 	stopWatch  func()
 
@@ -245,6 +244,7 @@ func (a *attachment) endLifetime(m *object.Mapping, most time.Duration) error {
 func (a *attachment) retire() {
 	defer opened.ended.Add(-1)
 	if a.slot != 0 && a.isLost() {
+		a.place.lets(a.slot)
 		_ = a.member.Release() // nobody can use the slot any more
 	}
 	for freed := a.slot == 0 || a.isLost(); !freed; {
@@ -282,6 +282,7 @@ func (a *attachment) freeSlot() {
 	d.Exited = true
 	a.repairObjects(d)
 	a.forget(a.slot)
+	a.place.lets(a.slot)
 	_ = a.member.Release() // what can fail is only the end of a mapping
 	bump(&a.header.control)
 }

@@ -256,6 +256,13 @@ func goneAfterDeath(t *testing.T, opts *shm.Options) {
 			}
 			return nil
 		},
+		func() error {
+			seg, err := shm.Create(t.Context(), "s", shm.Spec{}, opts)
+			if err != nil {
+				return err
+			}
+			return seg.Close()
+		},
 	} {
 		c := start(t, childCreates, opts.Dir, "s")
 		if s := c.line(); s != "<nil>" {

@@ -254,7 +254,7 @@ func initialize(ctx context.Context, f *os.File, who identity, path string, spec
 		return fail(err)
 	}
 	defer leave()
-	a := newAttachment(keeper{view: v, back: back, path: path}, key, fix)
+	a := newAttachment(keeper{view: v, back: back, path: path, place: place}, key, fix)
 	a.spec.Size, a.spec.Mode, a.spec.Group = spec.Size, spec.Mode, spec.Group
 	registerForBarrier()
 	if err := a.join(); err != nil { // without the lock: nobody else can have the file yet

@@ -67,11 +67,12 @@ func joinHeap(memory *heapMemory, fix fixed) (*Segment, error) {
 		return nil, err
 	}
 	back := &heapBacking{memory: memory, view: v}
-	a := newAttachment(keeper{view: v, back: back}, fileKey{}, fix)
+	p := newPlace()
+	a := newAttachment(keeper{view: v, back: back, place: p}, fileKey{}, fix)
 	if err := a.lockKept(context.Background(), a.join); err != nil {
 		return nil, err
 	}
-	return a.begin(newPlace()), nil
+	return a.begin(p), nil
 }
 
 func (s *Segment) heapPeer() (*Segment, error) {

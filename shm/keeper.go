@@ -21,6 +21,9 @@ type keeper struct {
 	back backing
 	// path is the file's name, empty if it has none.
 	path string
+	// place is that of the file in the registry; nil if nothing of this process is
+	// known to have it open.
+	place *place
 }
 
 // called is what the segment is called: by its file, which may have been renamed
@@ -59,10 +62,11 @@ func (k *keeper) dead(slot uint32) bool {
 }
 
 // audit marks the participants whose process is gone although nobody was told:
-// those of an earlier boot, and those whose mark was lost. It needs no lock.
+// those of an earlier boot, and those whose mark was lost. It needs no lock. This
+// process, with what it has closed and not yet left, needs no proof that it lives.
 func (k *keeper) audit() {
 	for s := uint32(1); s <= k.highest(); s++ {
-		if k.taken(s) && !k.dead(s) {
+		if k.taken(s) && !k.dead(s) && !k.place.owns(s) {
 			_ = k.back.markGone(s, &k.participants[s-1].word) // if it cannot tell now, the next audit can
 		}
 	}
@@ -161,6 +165,7 @@ func (k *keeper) attach() (uint32, member, error) {
 		if err != nil {
 			return 0, nil, err
 		}
+		k.place.took(slot)
 		bump(&k.header.control)
 		return slot, m, nil
 	}

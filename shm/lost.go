@@ -90,6 +90,7 @@ func (a *attachment) lose() {
 	}
 	_ = a.back.blank(there)
 	if a.slot != 0 {
+		a.place.lets(a.slot) // its lock may end here
 		_ = a.member.Shrunk(there)
 	}
 	// Last: those asleep, on words that nobody can reach, go on with the zeros.

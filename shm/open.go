@@ -129,7 +129,7 @@ func openFile(ctx context.Context, f *os.File, path string, opts *Options) (*Seg
 			return firstSegment(u), f.Close()
 		}
 	}
-	a, err := attachFile(ctx, f, key, path, place.gate)
+	a, err := attachFile(ctx, f, key, path, place)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +148,12 @@ func checkOwner(info sys.FileInfo, opts *Options) error {
 // attachFile maps the segment in f and makes this process a participant. If
 // every slot is taken, but some of them only until a closed mapping is collected
 // or a dead process has ended, it waits a little.
-func attachFile(ctx context.Context, f *os.File, key fileKey, path string, g gate) (*attachment, error) {
+func attachFile(ctx context.Context, f *os.File, key fileKey, path string, p *place) (*attachment, error) {
 	back := newFileBacking(f)
 	registerForBarrier()
 	var patient context.Context
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		a, err := attachOnce(ctx, back, key, path, g)
+		a, err := attachOnce(ctx, back, key, path, p)
 		if err == nil {
 			return a, nil
 		}
@@ -176,16 +176,17 @@ func attachFile(ctx context.Context, f *os.File, key fileKey, path string, g gat
 var errLeaving = errors.New("a slot is about to be free")
 
 // attachOnce is one attempt; after an error nothing is mapped.
-func attachOnce(ctx context.Context, back *fileBacking, key fileKey, path string, g gate) (*attachment, error) {
-	if err := g.pass(ctx); err != nil {
+func attachOnce(ctx context.Context, back *fileBacking, key fileKey, path string, p *place) (*attachment, error) {
+	if err := p.gate.pass(ctx); err != nil {
 		return nil, err
 	}
-	defer g.leave()
+	defer p.gate.leave()
 	if err := lockWith(ctx, back); err != nil {
 		return nil, err
 	}
-	a, err := attachLocked(back, key, path)
+	a, err := attachLocked(back, key, path, p)
 	if e := back.unlock(); err == nil && e != nil {
+		p.lets(a.slot)
 		err = errors.Join(e, a.member.Release())
 	}
 	if err != nil {
@@ -204,7 +205,7 @@ func registerForBarrier() { _ = registered() }
 //nolint:gochecknoglobals // once is enough for a process
 var registered = sync.OnceValue(sys.RegisterMembarrier)
 
-func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, error) {
+func attachLocked(back *fileBacking, key fileKey, path string, p *place) (*attachment, error) {
 	if path != "" && !key.names(path) {
 		return nil, errAgain // somebody was faster, or removed the name by hand
 	}
@@ -216,7 +217,7 @@ func attachLocked(back *fileBacking, key fileKey, path string) (*attachment, err
 	if err != nil {
 		return nil, err
 	}
-	k := keeper{view: v, back: back, path: path}
+	k := keeper{view: v, back: back, path: path, place: p}
 	if path != "" && k.header.state.Load() == stateRemoved { // pairs with: shm.header.state (expire)
 		return nil, again(k.unlink())
 	}
@@ -255,7 +256,6 @@ func (a *attachment) join() (err error) {
 // begin makes a joined attachment this process's and returns its first use.
 func (a *attachment) begin(p *place) *Segment {
 	a.lastAudit = time.Now()
-	a.place = p
 	u, _ := a.open()
 	opened.put(p, a)
 	need := a.most()

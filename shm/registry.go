@@ -46,6 +46,33 @@ type place struct {
 	// retiring is held by the one attachment that gives its slot back right now, so
 	// that whoever opens the file waits for one at most.
 	retiring sync.Mutex
+
+	mu  sync.Mutex
+	own map[uint32]struct{} // the slots that this process has
+}
+
+// took says that this process has the slot, until lets.
+func (p *place) took(slot uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.own[slot] = struct{}{}
+}
+
+func (p *place) lets(slot uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.own, slot)
+}
+
+// owns reports whether this process is known to have the slot.
+func (p *place) owns(slot uint32) bool {
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.own[slot]
+	return ok
 }
 
 // gate queues the goroutines of this process for the structural lock of a file, of
@@ -75,7 +102,9 @@ func (g gate) tryPass() bool {
 
 func (g gate) leave() { <-g }
 
-func newPlace() *place { return &place{busy: make(chan struct{}, 1), gate: newGate()} }
+func newPlace() *place {
+	return &place{busy: make(chan struct{}, 1), gate: newGate(), own: map[uint32]struct{}{}}
+}
 
 //nolint:gochecknoglobals // see registry
 var opened = registry{

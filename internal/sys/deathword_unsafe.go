@@ -70,7 +70,7 @@ func (p *wordPlaces) make() error {
 	// last, private memory may be gone when the kernel walks the list.
 	_, err = unix.MmapPtr(-1, 0, base, robustDistance, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON|unix.MAP_FIXED)
 	if err == nil {
-		err = keepToSelf(base, size)
+		err = keepToSelf(base, robustDistance)
 	}
 	if err != nil {
 		_ = unix.MunmapPtr(base, size)
