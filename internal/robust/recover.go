@@ -81,7 +81,11 @@ func (m *Mutex) TryLockRepaired(fn func() error) error {
 			continue
 		case x&ownerMask != 0:
 			return ErrLocked
-		case !m.words.w.CompareAndSwap(x, x|m.slot):
+		}
+		switch taken, err := m.beginRepair(x); {
+		case err != nil:
+			return err
+		case !taken:
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -112,10 +116,25 @@ func (m *Mutex) takePoisoned(ctx context.Context) (bool, error) {
 			if err := m.awaitRepair(ctx); err != nil {
 				return false, err
 			}
-		case m.words.w.CompareAndSwap(x, x|m.slot):
-			return true, nil
+		default:
+			if taken, err := m.beginRepair(x); taken || err != nil {
+				return taken, err
+			}
 		}
 	}
+}
+
+// beginRepair takes a poisoned mutex, whose word is x and which nobody repairs, and
+// reports whether it did. It gives back at once what is another one's mutex by now.
+func (m *Mutex) beginRepair(x uint32) (bool, error) {
+	if !m.words.w.CompareAndSwap(x, x|m.slot) {
+		return false, nil
+	}
+	if m.outlived() {
+		m.endRepair(poisoned)
+		return false, errGone
+	}
+	return true, nil
 }
 
 // awaitRepair waits while somebody repairs the mutex.
@@ -227,7 +246,7 @@ func (m *Mutex) takeBlame() bool {
 func (m *Mutex) endRepair(next uint32) bool {
 	for {
 		x := m.words.w.Load()
-		if x&ownerMask != m.slot || x&poisoned == 0 || m.gone(x) {
+		if x&ownerMask != m.slot || x&poisoned == 0 || m.allotted && x&turns != m.rest {
 			return false
 		}
 		if m.words.w.CompareAndSwap(x, m.rest|next) { // commit; pairs with: robust.free (Lock)
