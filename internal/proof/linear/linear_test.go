@@ -32,7 +32,7 @@ func TestProofLinear(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			budget := 700 * time.Millisecond
 			if proof.Full() {
-				budget = 6500 * time.Millisecond
+				budget = 5 * time.Second
 			}
 			for end := time.Now().Add(budget); ; {
 				c := run(t, k, end)
