@@ -21,7 +21,7 @@
  *
  * RUN  two of two                -DPARTIES=2 -DNEED=2 -DWAITS=2 -DKILLS=1
  * RUN  reset or aborted          -DPARTIES=3 -DNEED=2 -DWAITS=1 -DCHANGES=2
- * FULL cancelled, a death        -DPARTIES=2 -DNEED=2 -DWAITS=2 -DKILLS=1 -DVICTIMS=2 -DCANCELS=1 -DREPAIRERS=1
+ * LONG cancelled, a death        -DPARTIES=2 -DNEED=2 -DWAITS=2 -DKILLS=1 -DVICTIMS=2 -DCANCELS=1 -DREPAIRERS=1
  * FULL cancelled, and reset      -DPARTIES=3 -DNEED=2 -DWAITS=2 -DCHANGES=1 -DCANCELS=1
  * LONG three, a death            -DPARTIES=3 -DNEED=3 -DWAITS=1 -DKILLS=1 -DVICTIMS=2
  * LONG reset, a death            -DPARTIES=3 -DNEED=2 -DWAITS=1 -DCHANGES=2 -DKILLS=1 -DVICTIMS=2

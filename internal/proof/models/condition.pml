@@ -19,7 +19,7 @@
  * RUN  one of them dies         -DPARTIES=3 -DITEMS=1 -DKILLS=1
  * LONG broadcast, a death       -DPARTIES=3 -DITEMS=2 -DBROADCAST -DKILLS=1 -DREPAIRERS=1
  * LONG two die                  -DPARTIES=3 -DITEMS=1 -DKILLS=2 -DVICTIMS=10
- * FULL cancelled, a death       -DPARTIES=3 -DITEMS=1 -DKILLS=1 -DCANCELS=1
+ * LONG cancelled, a death       -DPARTIES=3 -DITEMS=1 -DKILLS=1 -DCANCELS=1
  * LONG broadcast, cancelled     -DPARTIES=3 -DITEMS=2 -DBROADCAST -DKILLS=1 -DCANCELS=1
  * BUG  BUG_COUNTS_LATE          -DPARTIES=3 -DITEMS=1
  * BUG  BUG_LOOKS_ONCE           -DPARTIES=3 -DITEMS=1

@@ -8,7 +8,8 @@
 //	RUN  name -Dmacros       a configuration in which spin has to find no fault
 //	FULL name -Dmacros       another one, for wide and full runs
 //	LONG name -Dmacros       another one, for full runs only
-//	BUG  name -Dmacros       a fault that the macro name plants: spin has to find it
+//	BUG  name -Dmacros       a fault that the macro name plants: spin has to find it; the
+//	                         first few in wide runs, all in full ones
 //
 // With the word NP behind the macros the search is one for cycles instead: runs
 // in which the processes take steps for ever and none gets on.

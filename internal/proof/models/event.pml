@@ -17,7 +17,7 @@
  *
  * RUN  one setter            -DPARTIES=3 -DKILLS=1 -DREPAIRERS=1
  * RUN  siblings              -DPARTIES=3 -DSIBLINGS -DKILLS=1
- * FULL two die               -DPARTIES=3 -DKILLS=2
+ * LONG two die               -DPARTIES=3 -DKILLS=2
  * FULL two setters           -DPARTIES=4 -DKILLS=1 -DVICTIMS=8
  * FULL siblings, cancelled   -DPARTIES=3 -DSIBLINGS -DKILLS=1 -DREPAIRERS=1 -DCANCELS=1
  * BUG  BUG_LOOKS_ONCE        -DPARTIES=3

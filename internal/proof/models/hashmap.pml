@@ -21,7 +21,7 @@
  * RUN  a death                   -DPARTIES=2 -DOPS=1 -DKILLS=1 -DVICTIMS=2
  * RUN  one stripe, two die       -DPARTIES=2 -DOPS=1 -DSAME -DNOREADER -DKILLS=2 -DREPAIRERS=1
  * FULL two changes               -DPARTIES=2 -DOPS=2
- * FULL a chain, a death          -DPARTIES=2 -DOPS=1 -DCHAIN -DKILLS=1 -DVICTIMS=2
+ * LONG a chain, a death          -DPARTIES=2 -DOPS=1 -DCHAIN -DKILLS=1 -DVICTIMS=2
  * LONG repairer dies             -DPARTIES=2 -DOPS=1 -DKILLS=1 -DVICTIMS=2 -DREPAIRERS=1
  * LONG two changes, two die      -DPARTIES=2 -DOPS=2 -DNOREADER -DKILLS=2
  * BUG  BUG_NO_BUSY               -DPARTIES=2 -DOPS=2

@@ -19,7 +19,7 @@
  * Out of scope: files that are no segments, and those of other backends.
  *
  * RUN  two, one dies             -DPARTIES=2 -DKILLS=1
- * FULL two, twice, both die      -DPARTIES=2 -DKILLS=2 -DROUNDS=2
+ * LONG two, twice, both die      -DPARTIES=2 -DKILLS=2 -DROUNDS=2
  * FULL three                     -DPARTIES=3
  * FULL removed meanwhile         -DPARTIES=3 -DKILLS=1 -DREMOVER
  * FULL pruned meanwhile         -DPARTIES=3 -DKILLS=1 -DPRUNER

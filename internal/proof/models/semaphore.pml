@@ -17,8 +17,8 @@
  * than one permit, which differ in the amount only; Signal, which is one word.
  *
  * RUN  two, repairer dies        -DPARTIES=2 -DKILLS=1 -DREPAIRERS=1
- * FULL two, both die             -DPARTIES=2 -DKILLS=2 -DREPAIRERS=1 -DROUNDS=2
- * FULL three                     -DPARTIES=3 -DKILLS=1
+ * LONG two, both die             -DPARTIES=2 -DKILLS=2 -DREPAIRERS=1 -DROUNDS=2
+ * LONG three                     -DPARTIES=3 -DKILLS=1
  * BUG  BUG_NOT_BOOKED            -DPARTIES=2 -DPERMITS=2 -DKILLS=1
  * BUG  BUG_BOOKS_UNSEALED        -DPARTIES=2 -DROUNDS=2 -DKILLS=1
  * BUG  BUG_BOOKS_TWICE           -DPARTIES=3 -DPERMITS=2

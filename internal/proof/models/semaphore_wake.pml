@@ -15,9 +15,9 @@
  * nobody has bulk.
  *
  * RUN  two waiters               -DPARTIES=3
- * FULL waiter dies               -DPARTIES=3 -DKILLS=1 -DVICTIMS=4 -DREPAIRERS=1
+ * LONG waiter dies               -DPARTIES=3 -DKILLS=1 -DVICTIMS=4 -DREPAIRERS=1
  * FULL returner dies, cancelled  -DPARTIES=3 -DKILLS=1 -DVICTIMS=2 -DCANCELS=1
- * FULL waiter and gatherer       -DPARTIES=3 -DGATHER -DKILLS=1 -DCANCELS=1
+ * LONG waiter and gatherer       -DPARTIES=3 -DGATHER -DKILLS=1 -DCANCELS=1
  * BUG  BUG_LOOKS_ONCE            -DPARTIES=3
  * BUG  BUG_RINGS_LATE            -DPARTIES=3
  * BUG  BUG_QUIET_BLINDLY         -DPARTIES=3
