@@ -115,7 +115,7 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 
 // getRun gets as many messages as can be got in one go; that may be none.
 func (q *Queue[T]) getRun(dst []T) (n int) {
-	if !q.inline || q.spec.Mode != SPSC {
+	if !q.inline {
 		return 0
 	}
 	m := q.use.Pin()
@@ -124,14 +124,8 @@ func (q *Queue[T]) getRun(dst []T) (n int) {
 	}
 	msg, n := q.port.TakeRun(len(dst), q.size)
 	if n > 0 {
-		if q.size < mem.Large {
-			for i := range dst[:n] {
-				dst[i] = *q.slots.At(msg.Index + uint32(i))
-			}
-		} else {
-			for i := range dst[:n] {
-				mem.Assign(&dst[i], q.slots.At(msg.Index+uint32(i)))
-			}
+		for i := range dst[:n] {
+			dst[i] = *q.slots.At(msg.Index + uint32(i))
 		}
 		q.port.FinishRun(msg, n)
 		if q.bools {

@@ -86,7 +86,7 @@ func (q *Queue[T]) PutBatch(ctx context.Context, src []T) (n int, err error) {
 
 // putRun puts as many of src as can be put in one go; that may be none.
 func (q *Queue[T]) putRun(ctx context.Context, src []T) (n int, err error) {
-	if !q.inline || q.spec.Mode != SPSC {
+	if !q.inline {
 		return 0, nil
 	}
 	m := q.use.Pin()
@@ -101,14 +101,8 @@ func (q *Queue[T]) putRun(ctx context.Context, src []T) (n int, err error) {
 	if n == 0 {
 		return 0, nil
 	}
-	if q.size < mem.Large {
-		for i := range src[:n] {
-			*q.slots.At(c.Index + uint32(i)) = src[i]
-		}
-	} else {
-		for i := range src[:n] {
-			mem.Assign(q.slots.At(c.Index+uint32(i)), &src[i])
-		}
+	for i := range src[:n] {
+		*q.slots.At(c.Index + uint32(i)) = src[i] // not by a variable, which would be copied once more
 	}
 	q.port.PublishRun(c, n, q.size)
 	return n, nil

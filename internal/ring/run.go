@@ -2,8 +2,9 @@ package ring
 
 import "github.com/shoal-ipc/shoal/internal/satomic"
 
-// Runs are messages in slots that follow each other, which the owner of one side
-// of an SPSC queue puts or takes in one go: see solo.
+// Runs are messages in slots that follow each other, put or taken in one go: by the
+// owner of one side of an SPSC queue (see solo), or by one of many, who claims each
+// slot as ever, but publishes all of them before it looks whether anybody sleeps.
 
 // runMost is the length of a run. The other side sees a run when all of it is
 // written, and what was read or written first must not have left the cache by then.
@@ -16,7 +17,10 @@ const expectMost = 2048
 // inline bytes. With n 0 nothing was claimed, and single messages may do better.
 func (p *Port) ClaimRun(most int) (c Claim, n int) {
 	side, h := p.putting, p.head
-	if side == nil || !side.enter() {
+	if side == nil {
+		return p.claimRunAmong(most)
+	}
+	if !side.enter() {
 		return Claim{}, 0
 	}
 	if h.producer.Load() == p.me && h.closing.Load()|h.strict.Load() == 0 && !p.anyLent() {
@@ -38,10 +42,17 @@ func (p *Port) ClaimRun(most int) (c Claim, n int) {
 func (p *Port) countRun(i uint32, most int, x uint64) int {
 	most = min(most, runMost, int(p.n-i))
 	n := satomic.CountEach(&p.slots.At(i).word, p.slots.Stride(), most, x) // pairs with: ring.slot.word (FinishRun, PublishRun)
+	p.expectAfter(i, n, most)
+	return n
+}
+
+// expectAfter has the processor fetch what follows a run of n slots from i on, for
+// the next one, unless it is shorter than it could be: who comes close behind the
+// other side would take away from it what it is about to write.
+func (p *Port) expectAfter(i uint32, n, most int) {
 	if n == most && uintptr(n)*p.slots.Stride() <= expectMost {
 		p.slots.Expect(i+uint32(n), uint32(n))
 	}
-	return n
 }
 
 // PublishRun puts the n messages of length bytes each that were written into the
@@ -51,6 +62,10 @@ func (p *Port) PublishRun(c Claim, n, length int) {
 		if s := p.slots.At(c.Index + uint32(k)); s.length != uint32(length) || s.block != 0 { // mostly they are as they were a lap ago
 			s.length, s.block = uint32(length), 0
 		}
+	}
+	if !c.isAlone() {
+		p.publishRunAmong(c, n, length)
+		return
 	}
 	p.sync.Release()
 	first := &p.slots.At(c.Index).word
@@ -64,7 +79,10 @@ func (p *Port) PublishRun(c Claim, n, length int) {
 // was taken, and single messages may do better.
 func (p *Port) TakeRun(most, length int) (m Message, n int) {
 	side, h := p.taking, p.head
-	if side == nil || !side.enter() {
+	if side == nil {
+		return p.takeRunAmong(most, length)
+	}
+	if !side.enter() {
 		return Message{}, 0
 	}
 	if h.consumer.Load() == p.me && h.strict.Load() == 0 {
@@ -96,6 +114,10 @@ func (p *Port) alike(i uint32, n, length int) int {
 
 // FinishRun is Finish for a run of n messages.
 func (p *Port) FinishRun(m Message, n int) {
+	if !m.isAlone() {
+		p.finishRunAmong(m, n)
+		return
+	}
 	p.sync.Release()
 	first := &p.slots.At(m.Index).word
 	m.Index += uint32(n) - 1

@@ -32,6 +32,7 @@ func dramas(t *testing.T, s ring.Spec) func(name string, quick, full explore.Lim
 // take, wait and die.
 func TestProofSchedulesOfQueues(t *testing.T) {
 	one, two, three := dramas(t, ring.Spec{Cap: 1}), dramas(t, ring.Spec{Cap: 2}), dramas(t, ring.Spec{Cap: 3})
+	four := dramas(t, ring.Spec{Cap: 4})
 	pair := func(d *drama) []explore.Body { return []explore.Body{d.tries(1, "ab", 1), d.looks(2, 2)} }
 	producers := func(d *drama) []explore.Body {
 		return []explore.Body{d.tries(1, "a", 1), d.tries(2, "b", 1), d.looks(3, 2)}
@@ -66,6 +67,16 @@ func TestProofSchedulesOfQueues(t *testing.T) {
 			return []explore.Body{d.takes(1, 1), d.takes(2, 1), d.tries(3, "a", 1), d.tries(4, "b", 1)}
 		}),
 		two("two wait to take, one dies", upTo(0, 1), upTo(0, 1), waitingConsumers),
+		three("runs, one side dies", upTo(1, 1), upTo(1, 1), func(d *drama) []explore.Body {
+			return []explore.Body{d.runs(1, "abc"), d.takesRuns(2, 2)}
+		}),
+		four("two put runs, one takes runs, one dies", upTo(0, 1), upTo(1, 1), func(d *drama) []explore.Body {
+			return []explore.Body{d.runs(1, "abc"), d.runs(2, "xyz"), d.takesRuns(3, 3)}
+		}),
+		three("two take runs, one dies", upTo(0, 1), upTo(1, 1), func(d *drama) []explore.Body {
+			d.has("abc")
+			return []explore.Body{d.takesRuns(1, 2), d.takesRuns(2, 2)}
+		}),
 	})
 }
 
@@ -211,7 +222,7 @@ func twoHandles(d *drama) []explore.Body {
 // TestProofSchedulesOfEnds does so for queues that end, empty, or are left.
 func TestProofSchedulesOfEnds(t *testing.T) {
 	two := dramas(t, ring.Spec{Cap: 2})
-	shutdown := func(d *drama) []explore.Body {
+	ending := func(d *drama, puts explore.Body) []explore.Body {
 		drain := d.body("consumer", 3, func(p *ring.Port) error {
 			for {
 				m, err := p.Take(context.Background())
@@ -226,9 +237,11 @@ func TestProofSchedulesOfEnds(t *testing.T) {
 			}
 		})
 		return []explore.Body{
-			d.tries(1, "a", 1), drain, d.body("end", 4, func(p *ring.Port) error { p.Shutdown(); return nil }),
+			puts, drain, d.body("end", 4, func(p *ring.Port) error { p.Shutdown(); return nil }),
 		}
 	}
+	shutdown := func(d *drama) []explore.Body { return ending(d, d.tries(1, "a", 1)) }
+	shutdownOfRun := func(d *drama) []explore.Body { return ending(d, d.runs(1, "ab")) }
 	join := func(d *drama) []explore.Body {
 		d.has("a")
 		return []explore.Body{
@@ -255,6 +268,7 @@ func TestProofSchedulesOfEnds(t *testing.T) {
 			return []explore.Body{putting(1, 'a'), putting(2, 'b')}
 		}),
 		two("shut down while one puts and one drains", upTo(1, 0), upTo(2, 0), shutdown),
+		two("shut down while one puts a run and one drains", upTo(1, 0), upTo(2, 0), shutdownOfRun),
 		two("join while one receives", upTo(2, 0), upTo(3, 0), join),
 		two("left with a delivery, another one receives", upTo(1, 0), upTo(3, 0), func(d *drama) []explore.Body {
 			d.has("a")

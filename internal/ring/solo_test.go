@@ -150,10 +150,17 @@ func TestCloseEndsAPair(t *testing.T) {
 
 // TestRuns puts and takes runs of slots, around the end of the ring.
 func TestRuns(t *testing.T) {
-	if !sys.Probe().Membarrier {
-		t.Skip("no goroutine is alone here, so there are no runs")
-	}
-	b := newBed(t, ring.Spec{Cap: 5, Mode: ring.SPSC})
+	t.Run("pair", func(t *testing.T) {
+		if !sys.Probe().Membarrier {
+			t.Skip("no goroutine is alone here, so there are no runs")
+		}
+		putsRuns(t, newBed(t, ring.Spec{Cap: 5, Mode: ring.SPSC}))
+	})
+	t.Run("many", func(t *testing.T) { putsRuns(t, newBed(t, ring.Spec{Cap: 5})) })
+}
+
+func putsRuns(t *testing.T, b *bed) {
+	t.Helper()
 	p, c := b.port(1), b.port(2)
 	mustPut(t, p, "00") // whoever was successful once is alone
 	mustGet(t, c, "00")
@@ -173,9 +180,6 @@ func TestRuns(t *testing.T) {
 		if _, err := p.TryClaim(); !errors.Is(err, ring.ErrFull) {
 			t.Fatal(err)
 		}
-		if _, n := c.TakeRun(4, 3); n != 0 {
-			t.Fatal("took messages of another length")
-		}
 		for sent > got {
 			m, n := c.TakeRun(4, 2)
 			if n == 0 {
@@ -194,6 +198,65 @@ func TestRuns(t *testing.T) {
 	}
 	if sent != 500 {
 		t.Errorf("%d were sent", sent)
+	}
+	b.checkEmpty()
+}
+
+// TestRunsOfOtherLengths has messages in the queue that are not as long as those that
+// a run is taken of: they come one by one, in their order.
+func TestRunsOfOtherLengths(t *testing.T) {
+	for _, mode := range []int64{ring.MPMC, ring.SPSC} {
+		b := newBed(t, ring.Spec{Cap: 5, Mode: mode})
+		p, c := b.port(1), b.port(2)
+		mustPut(t, p, "00")
+		mustGet(t, c, "00")
+		for _, s := range []string{"ab", "long", "cd", "ef"} {
+			mustPut(t, p, s)
+		}
+		if m, n := c.TakeRun(4, 2); n > 1 || n == 1 && string(c.Bytes(m)) != "ab" {
+			t.Errorf("mode %d: a run of %d", mode, n)
+		} else if n == 1 {
+			c.FinishRun(m, n)
+		} else {
+			mustGet(t, c, "ab")
+		}
+		if _, n := c.TakeRun(4, 2); n != 0 {
+			t.Errorf("mode %d: took %d messages of another length", mode, n)
+		}
+		for _, s := range []string{"long", "cd", "ef"} {
+			mustGet(t, c, s)
+		}
+		b.checkEmpty()
+	}
+}
+
+// TestRunsOfManyEnd claims no run once the queue is shut down, nor where a loan
+// speaks for a place.
+func TestRunsOfManyEnd(t *testing.T) {
+	b := newBed(t, ring.Spec{Cap: 4})
+	p := b.port(1)
+	l, err := p.TryReserve(ring.Terms{Size: 2, Lent: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, n := p.ClaimRun(4); n != 0 {
+		t.Errorf("claimed %d places, of which one is spoken for", n)
+	}
+	p.Abandon(l)
+	c, n := p.ClaimRun(9)
+	if n != 4 {
+		t.Fatalf("claimed %d of 4 places", n)
+	}
+	for k := range n {
+		copy(p.Inline(ring.Claim{Index: c.Index + uint32(k)}), []byte{byte(k)})
+	}
+	p.PublishRun(c, n, 1)
+	for k := range n {
+		mustGet(t, b.port(2), string([]byte{byte(k)}))
+	}
+	p.Shutdown()
+	if _, n := p.ClaimRun(4); n != 0 {
+		t.Errorf("claimed %d places of a queue that was shut down", n)
 	}
 	b.checkEmpty()
 }

@@ -111,6 +111,35 @@ func reserve(s string, size int64, publish bool) func(*ring.Port, *journal) {
 	}
 }
 
+func putRun(messages ...string) func(*ring.Port, *journal) {
+	return func(v *ring.Port, j *journal) {
+		c, n := v.ClaimRun(len(messages))
+		for k := range n {
+			copy(v.Inline(ring.Claim{Index: c.Index + uint32(k)}), messages[k])
+		}
+		if n > 0 {
+			v.PublishRun(c, n, 1)
+		}
+		j.puts += n
+	}
+}
+
+func getRun(most int) func(*ring.Port, *journal) {
+	return func(v *ring.Port, j *journal) {
+		first, n := v.TakeRun(most, 1)
+		var got []string
+		for k := range n {
+			m := first
+			m.Index += uint32(k)
+			got = append(got, string(v.Bytes(m)))
+		}
+		if n > 0 {
+			v.FinishRun(first, n)
+		}
+		j.got = append(j.got, got...)
+	}
+}
+
 func acts() []act {
 	small := ring.Spec{Cap: 4}
 	mixed := ring.Spec{Cap: 4, MaxSize: 2000, Granule: 256, Heap: 8000}
@@ -175,6 +204,10 @@ func acts() []act {
 				j.puts++
 			}
 		}},
+		{name: "put a run", spec: small, initial: []string{"a"}, puts: []string{"v", "w", "x"}, do: putRun("v", "w", "x")},
+		{name: "put a run that is cut short", spec: small, initial: []string{"a", "b"}, puts: []string{"v", "w"}, do: putRun("v", "w", "x")},
+		{name: "get a run", spec: small, initial: []string{"a", "b", "c", "d"}, do: getRun(3), loses: 3},
+		{name: "get a run past deliveries", spec: small, initial: []string{"a", "b", "c", "d"}, held: 1, do: getRun(4), loses: 3},
 		{name: "shut down", spec: small, initial: []string{"a", "b"}, do: func(v *ring.Port, _ *journal) { v.Shutdown() }},
 	}
 }

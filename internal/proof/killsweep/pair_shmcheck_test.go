@@ -128,8 +128,8 @@ func pairOperations() []*operation {
 // pairWorld is a queue of single bytes, which are messages of a fixed layout.
 type pairWorld struct{ q *queue.Queue[[1]byte] }
 
-// runStage is an SPSC queue whose batches are runs of slots.
-func runStage() *stage {
+// runStage is a queue whose batches are runs of slots.
+func runStage(mode queue.Mode) *stage {
 	type c = context.Context
 	type w = *pairWorld
 	of := func(names ...string) (list [][1]byte) {
@@ -153,10 +153,10 @@ func runStage() *stage {
 	}
 	takes := []move{receives, acknowledges}
 	return &stage{
-		name:  "SPSC queue of single bytes",
+		name:  mode.String() + " queue of single bytes",
 		fresh: true,
 		make: func(ctx context.Context, seg *shm.Segment) error {
-			_, err := queue.Create[[1]byte](ctx, seg, "q", queue.Spec{Cap: queueSpec.Cap, Mode: queue.SPSC})
+			_, err := queue.Create[[1]byte](ctx, seg, "q", queue.Spec{Cap: queueSpec.Cap, Mode: mode})
 			return err
 		},
 		open: func(ctx context.Context, p place) (world, error) {

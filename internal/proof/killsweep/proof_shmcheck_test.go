@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/proof"
+	"github.com/shoal-ipc/shoal/queue"
 )
 
 // stages returns the table. What is added here must have its names in covers.
 func stages() []*stage {
-	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), pairStages(), mapStages(), []*stage{eventStage(), barrierStage(), rwStage(), condStage(), tableStage(), runStage(), pipeStage(), lonePipeStage()})
+	return slices.Concat(directoryStages(), []*stage{segmentStage(), valueStage()}, atomicStages(), arrayStages(), mutexStages(), semaphoreStages(), queueStages(), pairStages(), mapStages(), []*stage{eventStage(), barrierStage(), rwStage(), condStage(), tableStage(), runStage(queue.SPSC), runStage(queue.MPMC), pipeStage(), lonePipeStage()})
 }
 
 // tally counts what was tried.
