@@ -304,7 +304,7 @@ func barrierExpired(t *testing.T) {
 // while the others may still leave it.
 func barrierMadeAnew(t *testing.T) {
 	seg := shmtest.Segment(t, shm.Spec{})
-	const parties = 4
+	const parties = 20
 	b := createBarrier(t, seg, parties)
 	for range 30 {
 		var done []<-chan error

@@ -45,24 +45,13 @@ var (
 			})
 		})
 	})
-	// condConsumes takes what there is from a buffer until Limit have been taken.
+	// condConsumes has three goroutines consume.
 	condConsumes = process.Func("lock-cond-consumes", func(ctx context.Context, a condArgs) error {
-		return a.Cond.Mutex().Do(ctx, func() error {
-			for {
-				a.Waiting.Add(1)
-				err := a.Cond.WaitFor(ctx, func() bool { return a.Phase.Load() > 0 || a.Woken.Load() == a.Limit })
-				a.Waiting.Add(-1)
-				if err != nil || a.Woken.Load() == a.Limit {
-					return err
-				}
-				a.Phase.Add(-1)
-				if a.Woken.Add(1) == a.Limit {
-					if err := a.Cond.Broadcast(); err != nil {
-						return err
-					}
-				}
-			}
-		})
+		var all []<-chan error
+		for range 3 {
+			all = append(all, async(func() error { return condConsume(ctx, a) }))
+		}
+		return errors.Join(<-all[0], <-all[1], <-all[2])
 	})
 	// condAnswers makes each odd phase the next one.
 	condAnswers = process.Func("lock-cond-answers", func(ctx context.Context, a condArgs) error {
@@ -79,11 +68,50 @@ func condWait(ctx context.Context, a condArgs) error {
 	})
 }
 
+// condConsume takes what there is from a buffer until Limit have been taken.
+func condConsume(ctx context.Context, a condArgs) error {
+	return a.Cond.Mutex().Do(ctx, func() error {
+		for {
+			a.Waiting.Add(1)
+			err := a.Cond.WaitFor(ctx, func() bool { return a.Phase.Load() > 0 || a.Woken.Load() == a.Limit })
+			a.Waiting.Add(-1)
+			if err != nil || a.Woken.Load() == a.Limit {
+				return err
+			}
+			a.Phase.Add(-1)
+			if a.Woken.Add(1) == a.Limit {
+				if err := a.Cond.Broadcast(); err != nil {
+					return err
+				}
+			}
+		}
+	})
+}
+
+// condUntil returns when ok, in the way whose turn it is: Wait or WaitFor, with a
+// deadline or without.
+func condUntil(ctx context.Context, c *lock.Cond, way int64, ok func() bool) error {
+	if way%2 == 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, watchdog)
+		defer cancel()
+	}
+	if way%4 < 2 {
+		return c.WaitFor(ctx, ok)
+	}
+	for !ok() {
+		if err := c.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // condTurns waits for its parity of the phase, and makes it the next one.
 func condTurns(ctx context.Context, a condArgs, parity int64) error {
 	return a.Cond.Mutex().Do(ctx, func() error {
-		for {
-			err := a.Cond.WaitFor(ctx, func() bool { return a.Phase.Load()%2 == parity || a.Phase.Load() >= a.Limit })
+		for way := int64(0); ; way++ {
+			err := condUntil(ctx, a.Cond, way, func() bool { return a.Phase.Load()%2 == parity || a.Phase.Load() >= a.Limit })
 			if err != nil || a.Phase.Load() >= a.Limit {
 				return errors.Join(err, a.Cond.Broadcast())
 			}
@@ -164,7 +192,7 @@ func TestConformanceCond(t *testing.T) {
 	for name, f := range map[string]func(t *testing.T){
 		"CND-01": condNotHeld, "CND-02": condTimeout, "CND-03": condOneByOne, "CND-04": condAll, "CND-05": condWaitFor,
 		"CND-06": condNobody, "CND-07": condAtOnce, "CND-08": condSharesItsLock, "CND-09": condCounts, "CND-10": condPanics,
-		"RCV-01": condOneByOne, "RCV-02": condBuffer, "RCV-03": condPingPong, "RCV-05": condHolds, "RCV-06": condKernelSignals,
+		"RCV-01": condElsewhere, "RCV-02": condBuffer, "RCV-03": condPingPong, "RCV-05": condHolds, "RCV-06": condKernelSignals,
 	} {
 		t.Run(name, f)
 	}
@@ -317,7 +345,7 @@ func condPanics(t *testing.T) {
 func condBuffer(t *testing.T) {
 	q := newQueueing(t)
 	q.Limit = 300
-	for range 4 {
+	for range 10 {
 		child, err := condConsumes.Start(t.Context(), q.condArgs)
 		want(t, "Start", err, nil)
 		q.children = append(q.children, child)
@@ -395,18 +423,44 @@ func condHolds(t *testing.T) {
 	}
 }
 
-// condKernelSignals floods the process with signals while it waits.
+// condKernelSignals floods the process with signals while it waits for one thing
+// of each kind.
 func condKernelSignals(t *testing.T) {
 	q := newQueueing(t)
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, syscall.SIGUSR1)
 	defer signal.Stop(got)
+	held, err := lock.CreateMutex(t.Context(), q.seg, "held", lock.Spec{})
+	want(t, "CreateMutex", err, nil)
+	want(t, "Lock", held.Lock(t.Context()), nil)
+	event, barrier := createEvent(t, q.seg, "e"), createBarrier(t, q.seg, 2)
+	others := []<-chan error{
+		async(func() error { return held.Lock(t.Context()) }),
+		async(func() error { return event.Wait(t.Context()) }),
+		async(func() error { return second(barrier.Wait(t.Context())) }),
+	}
 	q.wait(0, 1)
-	for range 300 {
+	until(t, "all sleep", func() bool { return waiting(t, q.seg, 4) })
+	for range 2000 {
+		want(t, "Kill", syscall.Kill(os.Getpid(), syscall.SIGURG), nil) // the runtime's own
 		want(t, "Kill", syscall.Kill(os.Getpid(), syscall.SIGUSR1), nil)
 		<-got
 	}
 	q.woken(0)
+	for i, other := range others {
+		select {
+		case err := <-other:
+			t.Errorf("wait %d has ended: %v", i, err)
+		default:
+		}
+	}
 	q.do(q.Cond.Signal)
+	want(t, "Unlock", held.Unlock(), nil)
+	event.Set()
+	want(t, "Wait", second(barrier.Wait(t.Context())), nil)
+	for _, other := range others {
+		want(t, "what it waited for", await(t, "what it waited for", other), nil)
+	}
+	want(t, "Unlock", held.Unlock(), nil)
 	q.end()
 }

@@ -23,7 +23,6 @@ import (
 // says.
 type args struct {
 	Mutexes []*lock.Mutex
-	Rounds  int
 }
 
 var (
@@ -48,18 +47,31 @@ var (
 		}
 		return nil
 	})
-	// repairs makes and counts sections, and repairs.
+	// repairs makes sections until it is stopped, and says how many deaths it repaired.
 	repairs = process.Func("lock-repairs", func(ctx context.Context, a args) error {
 		m := a.Mutexes[0]
 		repaired := 0
 		m.Repair = func() error { repaired++; return nil }
-		for range a.Rounds {
-			if err := m.Do(ctx, func() error { return nil }); err != nil {
+		for ctx.Err() == nil {
+			err := m.Do(ctx, func() error { return nil })
+			if err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
 		}
 		fmt.Println(repaired)
 		return nil
+	})
+	// inherits locks the mutex, says how many deaths it repaired, and keeps it.
+	inherits = process.Func("lock-inherits", func(ctx context.Context, a args) error {
+		m := a.Mutexes[0]
+		repaired := 0
+		m.Repair = func() error { repaired++; return nil }
+		if err := m.Lock(ctx); err != nil {
+			return err
+		}
+		fmt.Println(repaired)
+		<-ctx.Done()
+		return ctx.Err()
 	})
 	// hammers locks and unlocks until it is killed.
 	hammers = process.Func("lock-hammers", func(ctx context.Context, a args) error {
@@ -82,7 +94,7 @@ var (
 )
 
 // start starts f, and returns it with what it prints.
-func start(t *testing.T, f *process.Function[args], a args) (*process.Child, *bufio.Reader) {
+func start[A any](t *testing.T, f *process.Function[A], a A) (*process.Child, *bufio.Reader) {
 	t.Helper()
 	out, in, err := os.Pipe()
 	want(t, "Pipe", err, nil)
@@ -191,7 +203,11 @@ var adds = process.Func("lock-adds", func(ctx context.Context, a sumArgs) error 
 // TestSumOverProcesses counts in shared memory without atomics.
 // Conformance: RTF-04.
 func TestSumOverProcesses(t *testing.T) {
-	const n, rounds = 4, 20000
+	const n = 4
+	rounds := 100_000
+	if testing.Short() || race.Enabled {
+		rounds = 5000
+	}
 	seg := shmtest.Segment(t, shm.Spec{})
 	m := create(t, seg, lock.Spec{})
 	sums, err := array.Create[int64](t.Context(), seg, "sums", array.Spec{Len: 2})
@@ -203,25 +219,48 @@ func TestSumOverProcesses(t *testing.T) {
 		children = append(children, child)
 	}
 	want(t, "Wait", process.Wait(t.Context(), children...), nil)
-	if a, b := sums.At(0), sums.At(1); a != n*rounds || b != -n*rounds {
+	if a, b := sums.At(0), sums.At(1); a != int64(n*rounds) || b != -a {
 		t.Errorf("sums %d and %d, want %d", a, b, n*rounds)
 	}
 }
 
-// TestChainOfDeaths has each of several children take over from a killed one.
+// TestChainOfDeaths has processes that wait in a row. Each gets in when the one
+// before it is killed, repairs what that one left, and is killed itself.
 // Conformance: ROM-04.
 func TestChainOfDeaths(t *testing.T) {
-	m := create(t, shmtest.Segment(t, shm.Spec{}), lock.Spec{OnDeath: lock.Release})
-	for range 3 {
-		child, out := start(t, holds, args{Mutexes: []*lock.Mutex{m}})
-		line(t, out)
-		next, out := start(t, holds, args{Mutexes: []*lock.Mutex{m}})
-		shmtest.Kill(t, child)
-		line(t, out)
-		shmtest.Kill(t, next)
+	for _, onDeath := range []lock.OnDeath{lock.Poison, lock.Release} {
+		seg := shmtest.Segment(t, shm.Spec{})
+		m := create(t, seg, lock.Spec{OnDeath: onDeath})
+		want(t, "Lock", m.Lock(t.Context()), nil)
+		row := map[int]*process.Child{}
+		said := make(chan string)
+		for range 3 {
+			child, out := start(t, inherits, args{Mutexes: []*lock.Mutex{m}})
+			row[child.PID()] = child
+			go func() {
+				s, err := out.ReadString('\n')
+				said <- fmt.Sprint(child.PID(), " ", s, err)
+			}()
+		}
+		until(t, "all wait", func() bool { return waiting(t, seg, 3) })
+		want(t, "Unlock", m.Unlock(), nil)
+		for i := range 3 {
+			repairs := 0
+			if i > 0 && onDeath == lock.Poison {
+				repairs = 1
+			}
+			line := <-said
+			owner, _ := m.Holder()
+			if w := fmt.Sprintf("%d %d\n<nil>", owner.PID, repairs); line != w || row[owner.PID] == nil {
+				t.Fatalf("owner %d: %q, want %q", i, line, w)
+			}
+			shmtest.Kill(t, row[owner.PID])
+			delete(row, owner.PID)
+		}
+		m.Repair = func() error { return nil }
+		want(t, "Lock", m.Lock(t.Context()), nil)
+		want(t, "Unlock", m.Unlock(), nil)
 	}
-	want(t, "TryLock", m.TryLock(), nil)
-	want(t, "Unlock", m.Unlock(), nil)
 }
 
 // TestWaiterIsKilled kills a child that waits, sometimes just when it is woken:
@@ -299,38 +338,47 @@ func TestKillsAnywhere(t *testing.T) {
 	t.Logf("%d of %d died holding the mutex", met, kills)
 }
 
-// TestDeathIsReportedOnce has children race for the repair.
+// TestDeathIsReportedOnce has children race for the repair after each of many
+// deaths.
 // Conformance: ROM-09.
 func TestDeathIsReportedOnce(t *testing.T) {
+	kills := 100
+	if testing.Short() || race.Enabled {
+		kills = 5
+	}
 	m := create(t, shmtest.Segment(t, shm.Spec{}), lock.Spec{})
-	a := args{Mutexes: []*lock.Mutex{m}, Rounds: 50}
-	for range 3 {
-		victim, out := start(t, holds, a)
+	var racers []*process.Child
+	var outs []*bufio.Reader
+	for range 4 {
+		child, out := start(t, repairs, args{Mutexes: []*lock.Mutex{m}})
+		racers, outs = append(racers, child), append(outs, out)
+	}
+	total := 0
+	m.Repair = func() error { total++; return nil } // this process races too
+	for range kills {
+		victim, out := start(t, holds, args{Mutexes: []*lock.Mutex{m}})
 		line(t, out)
-		var outs []*bufio.Reader
-		for range 4 {
-			_, out := start(t, repairs, a)
-			outs = append(outs, out)
-		}
 		shmtest.Kill(t, victim)
-		total := 0
-		for _, out := range outs {
-			var n int
-			if _, err := fmt.Sscan(line(t, out), &n); err != nil {
-				t.Fatal(err)
-			}
-			total += n
+		want(t, "Do", m.Do(t.Context(), func() error { return nil }), nil)
+	}
+	for i, child := range racers {
+		want(t, "Stop", child.Stop(), nil)
+		var n int
+		if _, err := fmt.Sscan(line(t, outs[i]), &n); err != nil {
+			t.Fatal(err)
 		}
-		if total != 1 {
-			t.Fatalf("repaired %d times", total)
-		}
+		total += n
+	}
+	want(t, "racers", process.Wait(t.Context(), racers...), nil)
+	if total != kills {
+		t.Errorf("%d deaths repaired %d times", kills, total)
 	}
 }
 
 // TestManyShortLived has many processes come, lock and go.
 // Conformance: LCK-10.
 func TestManyShortLived(t *testing.T) {
-	n := 30
+	n := 200
 	if testing.Short() || race.Enabled { // which makes every process sleep for a second at its end
 		n = 5
 	}

@@ -297,7 +297,14 @@ func cancels(t *testing.T) {
 	defer stop()
 	done := square.Go(deadline(t), p, 2)
 	<-done.Done()
-	running := behave.Go(ctx, p, "wait")
+	arrived, gate := atGate(t)
+	running := meet.Go(ctx, p, meeting{Arrived: arrived, Gate: gate})
+	if _, err := arrived.Wait(deadline(t), func(n int64) bool { return n == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	if running.Cancel() {
+		t.Error("a task that runs was cancelled")
+	}
 	pending := make([]*pool.Future[int], 100) // more than a worker has ahead
 	for i := range pending {
 		pending[i] = square.Go(deadline(t), p, i)
@@ -342,15 +349,17 @@ func mapWithin(t *testing.T) {
 		t.Error(err, time.Since(start))
 	}
 	n := 0
-	ctx, cancel = context.WithTimeout(deadline(t), 200*time.Millisecond)
+	ctx, cancel = context.WithCancel(deadline(t))
 	defer cancel()
-	for _, err := range nap.Stream(ctx, p, slices.Values([]int{0, 0, 600_000})) {
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
+	for x, err := range nap.Stream(ctx, p, slices.Values([]int{1, 2, 600_000})) {
+		if n++; n == 2 {
+			cancel()
 		}
-		n++
+		if n <= 2 && (x != n || err != nil) || n > 2 && !errors.Is(err, context.Canceled) {
+			t.Errorf("pair %d: %d, %v", n, x, err)
+		}
 	}
-	if n > 3 {
+	if n != 3 {
 		t.Errorf("%d pairs", n)
 	}
 	if x, err := square.Call(deadline(t), p, 3); x != 9 || err != nil {

@@ -176,16 +176,22 @@ func threeWaysToFail(t *testing.T) {
 	}
 }
 
-func deathAfterShutdown(t *testing.T) {
+// atGate returns what tasks that meet count themselves by, and then wait for.
+func atGate(t *testing.T) (arrived *value.Atomic[int64], gate *lock.Event) {
+	t.Helper()
 	seg := shmtest.Segment(t, shm.Spec{})
 	arrived, err := value.CreateAtomic[int64](t.Context(), seg, "arrived", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate, err := lock.CreateEvent(t.Context(), seg, "gate")
-	if err != nil {
+	if gate, err = lock.CreateEvent(t.Context(), seg, "gate"); err != nil {
 		t.Fatal(err)
 	}
+	return arrived, gate
+}
+
+func deathAfterShutdown(t *testing.T) {
+	arrived, gate := atGate(t)
 	p := mustNew(t, &pool.Options{Workers: 1})
 	f := meet.Go(deadline(t), p, meeting{Number: 7, Arrived: arrived, Gate: gate})
 	if _, err := arrived.Wait(deadline(t), func(n int64) bool { return n == 1 }); err != nil {
@@ -193,6 +199,22 @@ func deathAfterShutdown(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.Shutdown(deadline(t)) }()
+	shut := func() bool {
+		late := square.Go(deadline(t), p, 1)
+		select {
+		case <-late.Done(): // at once, for the worker is busy
+			_, err := late.Get(deadline(t))
+			return errors.Is(err, pool.ErrClosed)
+		default:
+			late.Cancel()
+			return false
+		}
+	}
+	for ctx := deadline(t); !shut(); runtime.Gosched() {
+		if ctx.Err() != nil {
+			t.Fatal("a pool that is shut down takes tasks")
+		}
+	}
 	for _, w := range p.Workers() {
 		shmtest.Kill(t, w)
 	}
@@ -231,15 +253,7 @@ func manyWorkers(t *testing.T) {
 // Tasks that wait for each other do not make more workers.
 func noMoreThanThereAre(t *testing.T) {
 	const workers = 3
-	seg := shmtest.Segment(t, shm.Spec{})
-	arrived, err := value.CreateAtomic[int64](t.Context(), seg, "arrived", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate, err := lock.CreateEvent(t.Context(), seg, "gate")
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrived, gate := atGate(t)
 	p := mustNew(t, &pool.Options{Workers: workers})
 	var futures []*pool.Future[int]
 	for i := range 15 * workers {

@@ -168,7 +168,7 @@ func manyToOne(t *testing.T) {
 // throughOnePlace has ten producers and ten consumers share one place.
 func throughOnePlace(t *testing.T) {
 	const parties = 10
-	c := newCrowd(t, parties, fewer(2000), queue.Spec{Cap: 1})
+	c := newCrowd(t, parties, fewer(10_000), queue.Spec{Cap: 1})
 	from, to := c.start(t, crowdPuts, parties), c.start(t, crowdGets, parties)
 	must(t, process.Wait(within(t), from...))
 	for range parties {

@@ -200,7 +200,7 @@ var adds = registerChild("adds", func(p *parent) error {
 })
 
 func exactSum(t *testing.T) {
-	rounds := 20000
+	rounds := 100_000
 	if testing.Short() {
 		rounds = 1000
 	}

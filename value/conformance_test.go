@@ -153,7 +153,7 @@ func rounds() int {
 	if testing.Short() || race.Enabled {
 		return 1000
 	}
-	return 20000
+	return 100_000
 }
 
 // four runs four children to their end.
