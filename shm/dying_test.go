@@ -14,6 +14,10 @@ import (
 	"github.com/shoal-ipc/shoal/shm"
 )
 
+// nobody is a process id that the kernel gives to none: it is above the most that
+// pid_max may be. The next ones are, too.
+const nobody = 1 << 23
+
 // soon fails the test if f does not return: a hang, not slowness.
 func soon(t *testing.T, what string, f func()) {
 	t.Helper()
@@ -34,18 +38,18 @@ func soon(t *testing.T, what string, f func()) {
 func TestOpenBesideDying(t *testing.T) {
 	ctx := context.Background()
 	opts, memory := kept(t, shm.Spec{Participants: 8})
-	victim := memory.die(3, 4711)
+	victim := memory.die(3, nobody)
 	var seg *shm.Segment
 	soon(t, "Open", func() { seg = open(ctx, "s", opts) })
 	defer seg.Close()
 	ps, err := seg.Participants()
-	if err != nil || len(ps) != 2 || ps[1].PID != 4711 || ps[1].Alive {
+	if err != nil || len(ps) != 2 || ps[1].PID != nobody || ps[1].Alive {
 		t.Errorf("participants: %v, %v; want this process and the dying one", ps, err)
 	}
 	deaths := seg.Deaths(ctx)
 	victim.end()
 	for d, err := range deaths {
-		if err != nil || d.Participant.PID != 4711 {
+		if err != nil || d.Participant.PID != nobody {
 			t.Errorf("death: %v, %v", d, err)
 		}
 		break
@@ -66,7 +70,7 @@ func TestDeathsOutOfOrder(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	opts, memory := kept(t, shm.Spec{Participants: 8})
-	slow := memory.die(3, 4711)
+	slow := memory.die(3, nobody)
 	seg, err := shm.Open(ctx, "s", opts)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +82,7 @@ func TestDeathsOutOfOrder(t *testing.T) {
 	}
 	deaths := seg.Deaths(ctx)
 	c.kill()
-	want := []int{c.cmd.Process.Pid, 4711}
+	want := []int{c.cmd.Process.Pid, nobody}
 	for d, err := range deaths {
 		if err != nil {
 			t.Fatalf("want the death of %d: %v", want[0], err)
@@ -102,7 +106,7 @@ func TestManyDyingAtOnce(t *testing.T) {
 	opts, memory := kept(t, shm.Spec{Participants: n + 10})
 	var victims []dying
 	for i := range int64(n) {
-		victims = append(victims, memory.die(i+2, uint32(1000+i)))
+		victims = append(victims, memory.die(i+2, uint32(nobody+i)))
 	}
 	seg, err := shm.Open(ctx, "s", opts)
 	if err != nil {
@@ -113,7 +117,7 @@ func TestManyDyingAtOnce(t *testing.T) {
 		victims[i].end()
 	}
 	for i := range n {
-		if err := object.Inside().AwaitRepair(ctx, 1000+i); err != nil {
+		if err := object.Inside().AwaitRepair(ctx, nobody+i); err != nil {
 			t.Fatal(err)
 		}
 	}
