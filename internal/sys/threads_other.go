@@ -89,5 +89,8 @@ func (*RobustList) Claim(*DeathWord, uint32) bool { return false }
 // Release does nothing here.
 func (*RobustList) Release(*DeathWord) {}
 
+// EnterKernel does nothing here.
+func EnterKernel() {}
+
 // Yield does nothing.
 func Yield() {}
