@@ -348,9 +348,17 @@ func (a *attachment) sweep() {
 	defer object.Unpin(m)
 	a.giving.Lock()
 	defer a.giving.Unlock()
+	if a.participants[a.slot-1].generation.Load() != a.generation {
+		return // killed, as on a heap segment: the slot is another one's
+	}
 	for i := range a.touched() {
+		if !a.mine(i) {
+			continue
+		}
+		// Now the entry stays what it is until this goroutine lets go of it. Read
+		// before, it might have become another object's, which is open here.
 		state := a.entries[i].state.Load()
-		if uint32(state) != entryRemoved || !a.mine(i) || a.alive(i, uint32(state>>32)) {
+		if uint32(state) != entryRemoved || a.alive(i, uint32(state>>32)) {
 			continue
 		}
 		a.leaveObject(i)

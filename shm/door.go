@@ -93,6 +93,8 @@ func (s *Segment) heapKill() {
 	u := s.u.Load()
 	a := u.a
 	a.stopWatch()
+	a.giving.Lock() // it lets go of nothing more in a slot that is another one's
+	defer a.giving.Unlock()
 	a.participants[a.slot-1].word.Or(guardian.OwnerDied)
 	for a.dead(a.slot) {
 		if err := a.lockKept(context.Background(), func() error { a.repairDead(); return nil }); err != nil {

@@ -58,46 +58,92 @@ func (s *stopper) step() {
 	}
 }
 
-// TestGivingBackTwice: while one goroutine is stopped in the middle of letting
-// go of a removed object, another does the same, and the process opens a new
-// object that got the old one's place. The first must not touch that.
-func TestGivingBackTwice(t *testing.T) {
+// giving is a scene in which a goroutine that lets go of removed objects, because it
+// removes one itself, is stopped in the middle, while the entry of the object x
+// becomes that of a new one, which its process opens. It must not touch that.
+type giving struct {
+	seg, peer *shm.Segment
+	removes   string // the object that the first goroutine removes
+	// prepare makes x, which takes up most of the memory, and the object to remove.
+	prepare func(ctx context.Context, g *giving) error
+	// late lets go of x.
+	late func(ctx context.Context, g *giving) error
+	held *object.Object
+}
+
+var scenesOfGiving = map[string]giving{
+	// Another goroutine lets go of x, which the first is just letting go of.
+	"twice": {
+		removes: "x",
+		prepare: func(ctx context.Context, g *giving) error {
+			_, _, err := object.Inside().Create(ctx, g.seg, blockRequest("x", 5<<20))
+			_, _, err2 := object.Inside().Create(ctx, g.seg, mutexRequest("y"))
+			runtime.GC() // nobody refers to them
+			runtime.GC()
+			return errors.Join(err, err2)
+		},
+		late: func(ctx context.Context, g *giving) error { return g.seg.Remove(ctx, "y") },
+	},
+	// Another process does, which alone had it open when the first passed by.
+	"elsewhere": {
+		removes: "y",
+		prepare: func(ctx context.Context, g *giving) (err error) {
+			if _, g.held, err = object.Inside().Create(ctx, g.peer, blockRequest("x", 5<<20)); err != nil {
+				return err
+			}
+			_, _, err = object.Inside().Create(ctx, g.seg, mutexRequest("y"))
+			return errors.Join(err, g.peer.Remove(ctx, "x"))
+		},
+		late: func(_ context.Context, g *giving) error {
+			g.held = nil
+			return nil
+		},
+	},
+}
+
+func TestGivingBack(t *testing.T) {
 	spec := shm.Spec{Size: 1 << 20, MaxSize: 8 << 20, Participants: 4}
-	for n := 1; ; n++ {
-		ended, err := giveBackTwice(t, spec, n)
-		if err != nil {
-			t.Errorf("stopped at step %d: %v", n, err)
-		}
-		if ended || t.Failed() {
-			t.Logf("stopped at each of %d steps", n)
-			return
-		}
+	for name, scene := range scenesOfGiving {
+		t.Run(name, func(t *testing.T) {
+			news := 0
+			for n := 1; ; n++ {
+				g := scene
+				ended, met, err := g.play(t, spec, n)
+				if err != nil {
+					t.Errorf("stopped at step %d: %v", n, err)
+				}
+				if met {
+					news++
+				}
+				if ended || t.Failed() {
+					t.Logf("stopped at each of %d steps, met a new object at %d", n, news)
+					break
+				}
+			}
+			if news == 0 {
+				t.Error("there never was a new object")
+			}
+		})
 	}
 }
 
-func giveBackTwice(t *testing.T, spec shm.Spec, n int) (ended bool, err error) {
+// play stops the first goroutine at its n-th step. ended says that it has not so
+// many, met that the entry became another object's.
+func (g *giving) play(t *testing.T, spec shm.Spec, n int) (ended, met bool, err error) {
 	ctx := context.Background()
-	seg := backends["heap"](t, spec)
-	defer seg.Close()
-	s, err := object.Inside().HeapPeer(seg)
-	peer, _ := must(t, s, err).(*shm.Segment)
-	defer peer.Close()
-	for _, name := range []string{"x", "y"} { // z gets the entry of x
-		req := mutexRequest(name)
-		if name == "x" {
-			req = blockRequest(name, 5<<20)
-		}
-		if _, _, err := object.Inside().Create(ctx, seg, req); err != nil {
-			return false, err
-		}
+	g.seg = backends["heap"](t, spec)
+	defer g.seg.Close()
+	s, err := object.Inside().HeapPeer(g.seg)
+	g.peer, _ = must(t, s, err).(*shm.Segment)
+	defer g.peer.Close()
+	if err := g.prepare(ctx, g); err != nil {
+		return false, false, err
 	}
-	runtime.GC() // nobody refers to them
-	runtime.GC()
 	var removed sync.WaitGroup
 	removed.Add(1)
 	first := stopAt(n, func() {
 		defer removed.Done()
-		if err := seg.Remove(ctx, "x"); err != nil {
+		if err := g.seg.Remove(ctx, g.removes); err != nil {
 			t.Error(err)
 		}
 	})
@@ -107,51 +153,53 @@ func giveBackTwice(t *testing.T, spec shm.Spec, n int) (ended bool, err error) {
 	second := make(chan struct{})
 	go func() {
 		defer close(second)
-		short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
-		defer cancel()
-		if seg.Remove(short, "y") != nil { // the first one has the segment's lock
-			return
-		}
-		if _, _, err := object.Inside().Create(short, peer, blockRequest("z", 5<<20)); err != nil {
-			return // the first one has let go of nothing yet
-		}
-		use, o, err := object.Inside().Open(ctx, seg, mutexRequest("z"))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		core, err := robust.Attach(o.Region, o.Shape)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		m, obj = robust.New(core.Words, robust.Poison, use, o), o
-		if err := m.Lock(ctx); err != nil {
-			t.Error(err)
-		}
+		m, obj, err = g.replace(ctx)
 	}()
 	select {
 	case <-second:
-	case <-time.After(30 * time.Millisecond): // it waits for the first one
+	case <-time.After(50 * time.Millisecond): // it waits for the first one
 	}
 	close(first.resume)
 	removed.Wait()
 	<-second
 	satomic.SetHook(nil)
-	if m == nil {
-		return ended, nil
+	if m == nil || err != nil {
+		return ended, false, err
 	}
 	if slot, _, _ := m.Holder(); slot != 1 {
-		return ended, errors.New("the new object's mutex was given back")
+		return ended, true, errors.New("the new object's mutex was given back")
 	}
-	if err := peer.Remove(ctx, "z"); err != nil {
-		return ended, err
+	if err := g.peer.Remove(ctx, "z"); err != nil {
+		return ended, true, err
 	}
-	if _, _, err := object.Inside().Create(ctx, peer, blockRequest("v", 5<<20)); !errors.Is(err, shm.ErrNoSpace) {
-		return ended, errors.New("the memory of an open object was used again")
+	if _, _, err := object.Inside().Create(ctx, g.peer, blockRequest("v", 5<<20)); !errors.Is(err, shm.ErrNoSpace) {
+		return ended, true, errors.New("the memory of an open object was used again")
 	}
 	runtime.KeepAlive(obj)
-	return ended, m.Unlock()
+	return ended, true, m.Unlock()
+}
+
+// replace makes a new object where x was, unless the first goroutine is in the way,
+// and opens and locks it in the first one's process.
+func (g *giving) replace(ctx context.Context) (*robust.Mutex, *object.Object, error) {
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if g.late(short, g) != nil {
+		return nil, nil, nil // the first one has the segment's lock
+	}
+	if _, _, err := object.Inside().Create(short, g.peer, blockRequest("z", 5<<20)); err != nil {
+		return nil, nil, nil //nolint:nilerr // it has let go of nothing yet
+	}
+	use, o, err := object.Inside().Open(ctx, g.seg, mutexRequest("z"))
+	if err != nil {
+		return nil, nil, err
+	}
+	core, err := robust.Attach(o.Region, o.Shape)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := robust.New(core.Words, robust.Poison, use, o)
+	return m, o, m.Lock(ctx)
 }
 
 // isDone reports whether wg is at zero now, or very soon.

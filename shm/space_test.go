@@ -300,3 +300,29 @@ func TestHoldsOfWhoLeft(t *testing.T) {
 		t.Errorf("holds: %v, %v; want what this process waits for", hs, err)
 	}
 }
+
+// TestKilledLetsGoOfNothing: what a participant on the heap that was killed still
+// does as this process does not touch what the next one in its slot has open.
+func TestKilledLetsGoOfNothing(t *testing.T) {
+	ctx := context.Background()
+	seg := backends["heap"](t, shm.Spec{Size: 1 << 20, MaxSize: 8 << 20, Participants: 4})
+	defer seg.Close()
+	s, err := object.Inside().HeapPeer(seg)
+	killed, _ := must(t, s, err).(*shm.Segment)
+	createMutex(t, seg, "y")
+	object.Inside().HeapKill(killed)
+	s, err = object.Inside().HeapPeer(seg)
+	next, _ := must(t, s, err).(*shm.Segment)
+	defer next.Close()
+	_, open, err := object.Inside().Create(ctx, next, blockRequest("x", 5<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(next.Remove(ctx, "x"), killed.Remove(ctx, "y")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := object.Inside().Create(ctx, seg, blockRequest("z", 5<<20)); !errors.Is(err, shm.ErrNoSpace) {
+		t.Errorf("beside a removed object that is open: %v, want no room", err)
+	}
+	runtime.KeepAlive(open)
+}
