@@ -11,7 +11,8 @@ import (
 // user's runs then: it may panic, or end its goroutine, and neither may stop the
 // one that takes results.
 
-// decodeRaw decodes the next of encoded, in which no method has a say.
+// decodeRaw decodes the next of encoded. By itself it is for types none of whose
+// methods has a say in that.
 func decodeRaw[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err error) {
 	data, err := encoded.next()
 	if err == nil {
@@ -22,17 +23,13 @@ func decodeRaw[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err 
 
 // decodeOne decodes the next of encoded. A panic of the type's own method is an error.
 func decodeOne[Out any](c *codec.Codec[Out], encoded *elements) (value Out, err error) {
-	data, err := encoded.next()
-	if err != nil {
-		return value, err
-	}
 	returned := false
 	defer func() {
 		if !returned {
 			err = decodePanic(recover())
 		}
 	}()
-	err = c.Decode(data, &value)
+	value, err = decodeRaw(c, encoded)
 	returned = true
 	return value, err
 }
