@@ -102,6 +102,16 @@ func (tr *tree) killOne(random *rand.Rand) bool {
 // over waits until the last process of the tree has ended, no longer than the
 // watchdog. What lives on then says where it is, is killed, and is an error.
 func (tr *tree) over(watchdog time.Duration) error {
+	all, err := tr.await(watchdog)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return tr.uproot(all)
+}
+
+// await waits until the last process of the tree has ended, no longer than the
+// watchdog, and returns those that live on.
+func (tr *tree) await(watchdog time.Duration) ([]int, error) {
 	dead := time.NewTimer(watchdog)
 	defer dead.Stop()
 	look := time.NewTicker(time.Millisecond)
@@ -112,32 +122,29 @@ func (tr *tree) over(watchdog time.Duration) error {
 		case <-ended:
 			ended = nil
 		case <-dead.C:
-			return tr.uproot()
+			return tr.members()
 		case <-look.C:
 			if ended != nil {
 				continue
 			}
 			// Who has closed the output, or was started without it, is looked for.
 			if all, err := tr.members(); err != nil || len(all) == 0 {
-				return err
+				return nil, err
 			}
 		}
 	}
 }
 
-// uproot ends what lives on, and says what that was.
-func (tr *tree) uproot() error {
-	all, err := tr.members()
-	if err != nil {
-		return err
-	}
+// uproot ends those that live on, and says how many they were.
+func (tr *tree) uproot(all []int) error {
+	left := all
 	for _, sig := range []os.Signal{syscall.SIGQUIT, os.Kill} { // the first makes Go programs print their stacks
-		for _, pid := range all {
+		for _, pid := range left {
 			tr.signal(pid, sig)
 		}
-		select {
-		case <-tr.ended:
-		case <-time.After(5 * time.Second):
+		var err error
+		if left, err = tr.await(5 * time.Second); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("%d processes live on; standard error:\n%s", len(all), &tr.stderr)
