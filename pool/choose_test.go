@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func TestShortChunksKeepOneWorkerBusy(t *testing.T) {
 		{"short, the busiest", short, []int{5, 7, 0}, nil, 1},
 		{"short, nobody busy", short, []int{0, 0, 0}, nil, 0},
 		{"short, no room", short, []int{inboxCap, 0, 0}, nil, 1},
-		{"short, silent", short, []int{5, 0, 0}, func(m *member) { m.silent = true }, 1},
+		{"short, silent", short, []int{5, 0, 0}, func(m *member) { m.recalled = 1 }, 1},
 		{"short, retiring", short, []int{5, 0, 0}, func(m *member) { m.retiring = true }, 1},
 		{"short, dead", short, []int{5, 0, 0}, func(m *member) { m.child = nil }, 1},
 		{"long", long, []int{1, 0, 0}, nil, 1},
@@ -63,6 +64,26 @@ func TestShortChunksKeepOneWorkerBusy(t *testing.T) {
 		if m := p.choose(c.chunk); m == nil || m.index != c.want {
 			t.Errorf("%s: went to %+v, want worker %d", c.name, m, c.want)
 		}
+	}
+}
+
+// If something was taken back from all of them, the next is the one of which that is
+// the longest ago, not the one that was heard last: that one may be stopped, and the
+// others only slow.
+func TestSilentWorkersTakeTurns(t *testing.T) {
+	p := crowd(0, 0, 0)
+	for i, m := range p.members {
+		m.heard = uint64(10 - i) // the first was heard last
+	}
+	var got []int
+	for range 7 {
+		m := p.choose(tasks(1, time.Millisecond))
+		got = append(got, m.index)
+		p.recalls++
+		m.recalled = p.recalls
+	}
+	if want := []int{0, 1, 2, 0, 1, 2, 0}; !slices.Equal(got, want) {
+		t.Errorf("they got it in the order %v, want %v", got, want)
 	}
 }
 

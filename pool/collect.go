@@ -176,7 +176,8 @@ func (p *Pool) take(b []byte) {
 // hear notes that something came from m. It is called with mu held.
 func (p *Pool) hear(m *member) {
 	p.messages++
-	m.heard, m.silent = p.messages, false
+	m.heard, m.recalled = p.messages, 0
+	p.unheard = 0
 }
 
 // takeResult absorbs results.

@@ -12,7 +12,8 @@ const (
 	ahead     = 2                      // chunks, always
 	aheadTime = 200 * time.Microsecond // of short ones
 	unknown   = 100 * time.Microsecond // how long a task takes that was never seen
-	patience  = time.Millisecond       // after which a worker that is silent has a long task
+	patience  = time.Millisecond       // after which a worker that is silent has a long task, at first
+	doublings = 8                      // of patience, at most
 	handTime  = 500 * time.Nanosecond  // in which the pool sends a chunk and takes its result
 )
 
@@ -91,7 +92,7 @@ func (p *Pool) busiest(c *chunk) *member {
 	var best *member
 	for _, m := range p.members {
 		n := len(m.assigned)
-		if n == 0 || m.silent || !m.works() || m.retiring || !p.mayTake(m, c) {
+		if n == 0 || m.recalled > 0 || !m.works() || m.retiring || !p.mayTake(m, c) {
 			continue
 		}
 		if best == nil || n > len(best.assigned) {
@@ -110,8 +111,8 @@ func (m *member) before(other *member) bool {
 	if a, b := len(m.assigned), len(other.assigned); a != b {
 		return a < b
 	}
-	if m.silent != other.silent {
-		return other.silent
+	if m.recalled != other.recalled {
+		return m.recalled < other.recalled
 	}
 	return len(m.assigned) == 0 && m.heard > other.heard
 }
@@ -223,6 +224,7 @@ func (p *Pool) recall(m *member) []*chunk {
 	if len(m.assigned) > 0 && m.assigned[len(m.assigned)-1].feed != nil {
 		return nil // a long message, which m has begun to take
 	}
+	p.recalls++
 	for {
 		b, err := m.inbox.TryGet()
 		if err != nil {
@@ -240,7 +242,7 @@ func (p *Pool) recall(m *member) []*chunk {
 		m.release(c)
 		m.tasks -= c.count - c.arrived
 		back = append(back, c)
-		m.silent = true // it may be stopped: others come first
+		m.recalled = p.recalls // it may be stopped: others come first
 	}
 }
 
@@ -264,7 +266,7 @@ func (p *Pool) watchBalance() {
 		return
 	}
 	p.victim, p.silence = victim, victim.heard
-	p.balance.Reset(patience)
+	p.balance.Reset(patience << min(p.unheard, doublings))
 }
 
 // rebalance takes tasks away from a worker that was silent since watchBalance.
@@ -280,6 +282,7 @@ func (p *Pool) rebalance() {
 		p.watchBalance()
 		return
 	}
+	p.unheard++ // none may have had time to begin, where there is much else to run
 	back := p.recall(m)
 	p.requeue(back)
 	p.dispatch()

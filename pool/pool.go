@@ -52,6 +52,8 @@ type Pool struct {
 	balance  *time.Timer              // looks for tasks that wait behind a long one
 	victim   *member                  // that tasks wait for, when the timer was set
 	silence  uint64                   // what its heard was then
+	unheard  int                      // times in a row that the timer ended with nothing heard of anyone
+	recalls  uint64                   // times that something was taken back
 }
 
 // member is one of the pool's workers: the place of a process, and the process.
@@ -69,7 +71,7 @@ type member struct {
 	tasks    int            // that this process got
 	unused   int            // processes in a row that ended without having begun anything
 	heard    uint64         // at what count of messages something came from it
-	silent   bool           // something was taken back from it since
+	recalled uint64         // which of the pool's recalls was the last from it since; 0: none
 	pieces   []byte         // of a long result
 }
 
