@@ -13,6 +13,7 @@ import (
 	"github.com/shoal-ipc/shoal/array"
 	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/lock"
+	"github.com/shoal-ipc/shoal/queue"
 	"github.com/shoal-ipc/shoal/semaphore"
 	"github.com/shoal-ipc/shoal/shm"
 	"github.com/shoal-ipc/shoal/value"
@@ -60,6 +61,8 @@ type park struct {
 	holders *array.Atomic[int64] // who has each permit
 	events  *semaphore.Semaphore
 	entries *kv.Map[string, chapter]
+	offers  *queue.Queue[[]byte]  // of ends of pipes
+	said    *array.Atomic[uint64] // through them, by each child
 	lanes   []lane
 }
 
@@ -96,7 +99,9 @@ func createPark(ctx context.Context, r *rand.Rand, seg *shm.Segment) error {
 	_, e15 := kv.Create[string, chapter](ctx, seg, "map", kv.Spec{Cap: mapRoom})
 	_, noTable := lock.CreateTable(ctx, seg, "table", lock.TableSpec{Len: numbered})
 	_, noClerks := array.CreateAtomic[int64](ctx, seg, "clerks", array.Spec{Len: numbered})
-	return errors.Join(noTable, noClerks, e11, e12, e13, e14, e15, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
+	_, noOffers := queue.Create[[]byte](ctx, seg, "offers", queue.Spec{Cap: 4, SlotSize: 512, MaxSize: 512})
+	_, noSaid := array.CreateAtomic[uint64](ctx, seg, "said", array.Spec{Len: talkers})
+	return errors.Join(noSaid, noOffers, noTable, noClerks, e11, e12, e13, e14, e15, e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, createLanes(ctx, r, seg))
 }
 
 func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
@@ -120,10 +125,13 @@ func openPark(ctx context.Context, seg *shm.Segment) (*park, error) {
 	p.event, e[13] = lock.OpenEvent(ctx, seg, "event")
 	p.barrier, e[14] = lock.OpenBarrier(ctx, seg, "barrier")
 	p.entries, e[15] = kv.Open[string, chapter](ctx, seg, "map")
-	var noTable, noClerks error
+	var noTable, noClerks, noOffers error
 	p.table, noTable = lock.OpenTable(ctx, seg, "table")
 	p.clerks, noClerks = array.OpenAtomic[int64](ctx, seg, "clerks")
-	err := errors.Join(noTable, noClerks, errors.Join(e[:]...))
+	p.offers, noOffers = queue.Open[[]byte](ctx, seg, "offers")
+	var noSaid error
+	p.said, noSaid = array.OpenAtomic[uint64](ctx, seg, "said")
+	err := errors.Join(noSaid, noOffers, noTable, noClerks, errors.Join(e[:]...))
 	for i, l := range lanes {
 		var failed error
 		p.lanes[i], failed = l.lane.open(ctx, seg, "queue/"+l.name)

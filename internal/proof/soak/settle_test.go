@@ -60,7 +60,7 @@ func (d *round) settleChild(ctx context.Context, seat int) error {
 			first = false
 		}
 		if time.Since(start) > watchdog {
-			return d.hangs(c, fmt.Sprintf("hangs: its hand %d (of %d: puts, takes, locks, reckons, gathers; builds) does nothing", lazy, handsEach))
+			return d.hangs(c, fmt.Sprintf("hangs: its hand %d (of %d: puts, takes, locks, reckons, gathers, talks; builds) does nothing", lazy, handsEach))
 		}
 	}
 }

@@ -160,14 +160,35 @@ func TestAuditFinds(t *testing.T) {
 		faultDoubles: "the number was added to",
 	} {
 		t.Run(fault, func(t *testing.T) {
-			p := plan{Seed: *seed, Hazard: signals, Children: 4, Time: time.Second, Fault: fault}
-			_, err := p.try(t)
+			err := planted(t, fault)
 			if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errWrong) {
 				t.Errorf("the audit says: %v", err)
 			}
-			if err := os.RemoveAll(p.Dir); err != nil {
-				t.Error(err)
+		})
+	}
+}
+
+// TestChildrenFind plants faults in the children that other children must find.
+func TestChildrenFind(t *testing.T) {
+	for fault, want := range map[string]string{
+		faultMumbles: "through pipe",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			err := planted(t, fault)
+			if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, errWrong) {
+				t.Errorf("a child says: %v", err)
 			}
 		})
 	}
+}
+
+// planted returns what becomes of a round whose children do something wrong.
+func planted(t *testing.T, fault string) error {
+	t.Helper()
+	p := plan{Seed: *seed, Hazard: signals, Children: 4, Time: time.Second, Fault: fault}
+	_, err := p.try(t)
+	if e := os.RemoveAll(p.Dir); e != nil {
+		t.Error(e)
+	}
+	return err
 }

@@ -37,6 +37,7 @@ type args struct {
 const (
 	faultForgets = "forgets" // to write down what it took
 	faultDoubles = "doubles" // what it adds
+	faultMumbles = "mumbles" // so that nothing comes of what it says
 )
 
 // The hands of a child are its goroutines. Those of one segment come together.
@@ -46,6 +47,7 @@ const (
 	handLocks
 	handReckons
 	handGathers
+	handTalks
 	handsEach
 	handBuilds = 2 * handsEach
 	handHazard = handBuilds + 1
@@ -60,6 +62,7 @@ type worker struct {
 	tally    tally
 	journals [2 * handsEach]journal // of those hands that need one
 	seqs     [2]uint32              // the number of the message put last, in each segment
+	talks    [2]uint32              // how often it has talked, in each segment
 	failed   chan error
 }
 
@@ -197,6 +200,7 @@ func (w *worker) steppersOf(parks []*park) map[int]stepper {
 		list[first+handTakes] = l.taker(p.gate, w.journals[first+handTakes], ways, w.Fault)
 		list[first+handLocks] = &locker{p, account{w.tally, first + handLocks}, w.random()}
 		list[first+handGathers] = &gatherer{p, w.random()}
+		list[first+handTalks] = &talker{p, w.random(), w.Number, w.r.IntN(1 << 40), &w.talks[i], w.Fault}
 		list[first+handReckons] = &reckoner{park: p, account: account{w.tally, first + handReckons}, r: w.random(), fault: w.Fault}
 	}
 	return list
