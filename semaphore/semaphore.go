@@ -10,6 +10,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/handle"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/permit"
+	"github.com/shoal-ipc/shoal/internal/race"
 	"github.com/shoal-ipc/shoal/shm"
 )
 
@@ -31,6 +32,7 @@ type base = handle.Handle
 type Semaphore struct {
 	base
 	permits *permit.Semaphore
+	quick   permit.Quick
 }
 
 // Create makes the semaphore name in seg. It fails with fs.ErrExist if an object
@@ -73,7 +75,7 @@ func attach(h handle.Handle, err error) (*Semaphore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("semaphore: open %q: %w", h.Name(), handle.Err(&h, err))
 	}
-	return &Semaphore{base: h, permits: p}, nil
+	return &Semaphore{base: h, permits: p, quick: p.Quick()}, nil
 }
 
 // UnmarshalText makes s the semaphore that text, from MarshalText of any process,
@@ -106,19 +108,41 @@ func (s *Semaphore) UnmarshalText(text []byte) error {
 // takes. If this process dies inside, or holding permits of a Bounded semaphore,
 // they are free again at once; what it took of a Signal one is gone with it.
 func (s *Semaphore) Acquire(ctx context.Context, n int) error {
-	if err := s.permits.Acquire(ctx, n); err != nil {
-		return handle.Err(&s.base, err)
-	}
-	return nil
+	var err error
+	object.Inline(s.quick.Use, func(u *object.Use) {
+		if u != nil && ctx.Err() == nil {
+			if mapping := u.Pin(); mapping != nil && s.quick.Take(n) {
+				if s.quick.Use.Pin() != mapping { // which this keeps: see object.Mapping.Void; and s, whose memory it is
+					err = s.late(mapping, n)
+				} else if race.Enabled {
+					s.quick.Taken()
+				}
+				return
+			}
+		}
+		err = s.acquire(ctx, n)
+	})
+	return err
 }
 
 // TryAcquire is Acquire without waiting: it fails with ErrNoPermit if fewer than n
 // permits are free, or if they are left to somebody who has waited long.
 func (s *Semaphore) TryAcquire(n int) error {
-	if err := s.permits.TryAcquire(n); err != nil {
-		return handle.Err(&s.base, err)
-	}
-	return nil
+	var err error
+	object.Inline(s.quick.Use, func(u *object.Use) {
+		if u != nil {
+			if mapping := u.Pin(); mapping != nil && s.quick.Take(n) {
+				if s.quick.Use.Pin() != mapping {
+					err = s.late(mapping, n)
+				} else if race.Enabled {
+					s.quick.Taken()
+				}
+				return
+			}
+		}
+		err = s.tryAcquire(n)
+	})
+	return err
 }
 
 // Release gives n permits back, or adds them if the semaphore is of the Signal
@@ -131,10 +155,24 @@ func (s *Semaphore) TryAcquire(n int) error {
 // changes. If this process dies inside, permits of a Bounded semaphore come back
 // in any case; a Signal one has got all n, or none.
 func (s *Semaphore) Release(n int) error {
-	if err := s.permits.Release(n); err != nil {
-		return handle.Err(&s.base, err)
-	}
-	return nil
+	var err error
+	object.Inline(s.quick.Use, func(u *object.Use) {
+		if u != nil {
+			if mapping := u.Pin(); mapping != nil {
+				if race.Enabled {
+					s.quick.Giving()
+				}
+				if s.quick.Give(n) {
+					if s.quick.Awaited() || mapping.Void() {
+						s.permits.Ring(mapping, n)
+					}
+					return
+				}
+			}
+		}
+		err = s.release(n)
+	})
+	return err
 }
 
 // Do calls f holding n permits, and releases them when f returns, panics or ends

@@ -16,6 +16,10 @@ import "sync/atomic"
 // if race.Enabled.
 func Inline(u *Use, f func(u *Use)) { f(u) }
 
+// InlineIn is Inline for functions that are called in an f of Inline: the compiler
+// does not take a function into itself.
+func InlineIn(f func()) { f() }
+
 // Memory returns where to load what PinAnyway returns.
 func (u *Use) Memory() *atomic.Pointer[Mapping] { return &u.memory }
 

@@ -26,6 +26,7 @@ type Semaphore struct {
 	point *wait.Point // where those wait who want one permit
 	bulk  *robust.Mutex
 	local *local
+	quick Quick
 	// object keeps the object's memory from being used for another.
 	object *object.Object
 }
@@ -60,6 +61,7 @@ func New(use *object.Use, obj *object.Object) (*Semaphore, error) {
 		return &local{gather: wait.NewPoint(&core.head.bell, obj.Index), epoch: time.Now()}
 	})
 	s.local = shared.(*local) //nolint:errcheck // made above
+	s.quick = quickOf(s)
 	return s, nil
 }
 
