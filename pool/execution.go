@@ -41,7 +41,6 @@ type execution struct {
 	mu    sync.Mutex // held to send, and to use the area anew
 	early int        // up to which element sendEarly has sent
 	ended bool
-	word  atomic.Uint64 // the progress word
 }
 
 // describe makes err an error for the pool.
@@ -118,9 +117,7 @@ func (x *execution) done(buf []byte) {
 
 // commit says how far x has come.
 func (x *execution) commit() {
-	p := uint64(packProgress(x.at, x.from, x.used))
-	x.word.Store(p)
-	x.s.Progress.Store(x.base+wordProgress, p) // commit
+	x.s.Progress.Store(x.base+wordProgress, uint64(packProgress(x.at, x.from, x.used))) // commit
 }
 
 // room returns where the next result is appended.
@@ -211,9 +208,9 @@ func (x *execution) sendEarly() bool {
 	if x.ended || x.err != nil {
 		return false
 	}
-	p := progress(x.word.Load())
-	if p.done() <= p.start() || p.done() <= x.early {
-		return true
+	p := progress(x.s.Progress.Load(x.base + wordProgress))
+	if p.done() <= p.start() || p.done() <= x.early || p.size() > len(x.s.area)-resultHeader {
+		return true // nothing new; or the word is spoilt
 	}
 	b := make([]byte, resultHeader+p.size())
 	copy(b[resultHeader:], x.s.area[resultHeader:])
@@ -228,9 +225,6 @@ func (x *execution) sendEarly() bool {
 
 // end keeps sendEarly from sending any more.
 func (x *execution) end() {
-	if x.count == 1 {
-		return
-	}
 	x.mu.Lock()
 	x.ended = true
 	x.mu.Unlock()

@@ -55,13 +55,15 @@ type server struct {
 	flusher *time.Timer
 
 	mu      sync.Mutex
-	running uint64             // the chunk that runs
+	running uint64             // the chunk that runs, or the last one: to stop that does no harm
 	cancel  context.CancelFunc // of its tasks' ctx
 	// The ctx of tasks without a deadline is one for many, until it is cancelled.
 	plain       context.Context //nolint:containedctx // as above
 	plainCancel context.CancelFunc
 
-	current atomic.Pointer[execution] // for the flusher
+	current *execution                // the chunk that runs: of the goroutine that runs tasks
+	many    atomic.Pointer[execution] // the same if it has several tasks: for the flusher
+	single  execution                 // a chunk of one task, of which nobody else knows
 }
 
 func newServer(ctx context.Context, p post) (*server, error) {
@@ -107,7 +109,7 @@ func (s *server) serve() error {
 		if err != errGoexit { //nolint:errorlint // never wrapped: it says that loop did not return
 			return err
 		}
-		left = s.current.Load()
+		left = s.current
 	}
 }
 
@@ -180,7 +182,11 @@ func (s *server) prepare(d queue.Delivery[[]byte]) *execution {
 		s.pieces = append(s.pieces, body...)
 		return nil
 	}
-	x := &execution{s: s, task: t, delivery: d, entry: s.entry}
+	x := &s.single
+	if t.count > 1 {
+		x = new(execution) // the flusher may still look at the one before
+	}
+	*x = execution{s: s, task: t, delivery: d, entry: s.entry}
 	if x.entry == nil || x.entry.id != t.function {
 		x.entry = functions.find(t.function)
 		s.entry = x.entry
@@ -215,8 +221,9 @@ func (s *server) begin(x *execution) {
 	}
 	s.running = x.chunk
 	s.mu.Unlock()
-	s.current.Store(x)
+	s.current = x
 	if x.count > 1 {
+		s.many.Store(x)
 		s.flusher.Reset(flushAfter)
 	}
 	s.heed(s.Stop.Load())
@@ -230,17 +237,17 @@ const flushAfter = 2 * time.Millisecond
 
 // finish ends x, all of which has been sent, unless this worker is to end.
 func (s *server) finish(x *execution) error {
-	s.current.Store(nil)
-	x.end()
+	s.current = nil
 	if x.count > 1 {
+		s.many.Store(nil)
+		x.end()
 		s.flusher.Stop()
 	}
-	s.mu.Lock()
 	if x.deadline != 0 {
+		s.mu.Lock()
 		s.cancel() // for its timer
+		s.mu.Unlock()
 	}
-	s.running, s.cancel = 0, nil
-	s.mu.Unlock()
 	switch {
 	case x.err != nil:
 		return over(x.err)
@@ -282,7 +289,7 @@ func (s *server) heed(v uint64) {
 
 // flush sends results that have waited for long behind a task that takes long.
 func (s *server) flush() {
-	if x := s.current.Load(); x != nil && x.sendEarly() {
+	if x := s.many.Load(); x != nil && x.sendEarly() {
 		s.flusher.Reset(flushAfter)
 	}
 }
