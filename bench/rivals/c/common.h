@@ -41,6 +41,10 @@ static inline void *share(size_t n) {
 	return p;
 }
 
+// used tells the compiler that somebody looks at what p points to. A message that
+// nobody looks at is not copied out of a ring that was compiled into its caller.
+static inline void used(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
+
 static inline void relax(void) { __builtin_ia32_pause(); }
 
 static inline void print_value(double value) { printf("{\"value\":%.6g}\n", value); }

@@ -57,7 +57,7 @@ static inline uint64_t spsc_get(ring *r, unsigned char *msg, uint64_t most) {
 		if (r->tail_seen == head) relax();
 	}
 	if (n > most) n = most;
-	for (uint64_t i = 0; i < n; i++) fill(msg, r->slots + ((head + i) & (r->cap - 1)) * r->stride, r->size);
+	for (uint64_t i = 0; i < n; i++) fill(msg, r->slots + ((head + i) & (r->cap - 1)) * r->stride, r->size), used(msg);
 	atomic_store_explicit(&r->head, head + n, memory_order_release);
 	return n;
 }
@@ -88,7 +88,7 @@ static inline int mpmc_get(ring *r, unsigned char *msg, _Atomic int *stop) {
 		int64_t ahead = (int64_t)(atomic_load_explicit(&c->turn, memory_order_acquire) - (pos + 1));
 		if (ahead == 0) {
 			if (atomic_compare_exchange_weak_explicit(&r->head, &pos, pos + 1, memory_order_relaxed, memory_order_relaxed)) {
-				fill(msg, c->payload, r->size);
+				fill(msg, c->payload, r->size), used(msg);
 				atomic_store_explicit(&c->turn, pos + r->cap, memory_order_release);
 				return 1;
 			}

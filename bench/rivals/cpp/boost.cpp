@@ -38,7 +38,7 @@ template <class Put, class Get> static int stream(int cpu0, int cpu1, Put put, G
 template <class Q, size_t N> static int ring(int cpu0, int cpu1) {
 	Q *q = new (share(sizeof(Q) + 4096)) Q();
 	message<N> in{}, out{};
-	return stream(cpu0, cpu1, [&] { while (!q->push(in)) relax(); }, [&] { while (!q->pop(out)) relax(); });
+	return stream(cpu0, cpu1, [&] { used(&in); while (!q->push(in)) relax(); }, [&] { while (!q->pop(out)) relax(); used(&out); });
 }
 
 template <size_t N> static int kinds(const std::string &kind, int cpu0, int cpu1) {

@@ -64,7 +64,7 @@ template <size_t N> struct end {
 	}
 	void get(const std::atomic<int> &stop) {
 		static message<N> x;
-		for (bool got = false; !got && !stop;) in.take().and_then([&](auto &sample) { memcpy(x.bytes, sample->bytes, N); got = true; });
+		for (bool got = false; !got && !stop;) in.take().and_then([&](auto &sample) { memcpy(x.bytes, sample->bytes, N), used(&x), got = true; });
 	}
 };
 
