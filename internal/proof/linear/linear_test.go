@@ -10,7 +10,10 @@ import (
 )
 
 func kinds() []kind {
-	return []kind{valueKind(), atomicKind(), mutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(), rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind(), pipeKind()}
+	return []kind{
+		valueKind(), atomicKind(), mutexKind(), tableMutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(),
+		rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind(), pipeKind(),
+	}
 }
 
 func kindNamed(name string) (kind, bool) {

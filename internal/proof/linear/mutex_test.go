@@ -46,16 +46,15 @@ func mutexKind() kind {
 	return kind{
 		name: "mutex", variants: 3,
 		create: func(ctx context.Context, seg *shm.Segment, name string, variant int) error {
-			onDeath := lock.Poison
-			if variant == releases {
-				onDeath = lock.Release
-			}
-			_, err := lock.CreateMutex(ctx, seg, name, lock.Spec{OnDeath: onDeath})
+			_, err := lock.CreateMutex(ctx, seg, name, lock.Spec{OnDeath: onDeathOf(variant)})
 			return err
 		},
 		open: func(ctx context.Context, seg *shm.Segment, name string, variant int) (func(*lane) subject, error) {
 			m, err := lock.OpenMutex(ctx, seg, name)
-			return func(l *lane) subject { return newMutexSubject(l, m, seg, name, variant) }, err
+			return func(l *lane) subject {
+				own := func() (*lock.Mutex, error) { return lock.OpenMutex(l.ctx, seg, name) }
+				return newMutexSubject(l, m, own, variant)
+			}, err
 		},
 		check: func(h *history) []part {
 			sp := spec[mutexState]{
@@ -77,6 +76,14 @@ func mutexKind() kind {
 			return []part{{sp.model(), h.steps(describeMutex, parts, one[death])}}
 		},
 	}
+}
+
+// onDeathOf returns what becomes of a mutex of that variant.
+func onDeathOf(variant int) lock.OnDeath {
+	if variant == releases {
+		return lock.Release
+	}
+	return lock.Poison
 }
 
 func describeMutex(x step) string {
@@ -176,10 +183,11 @@ type mutexSubject struct {
 	lax     bool   // a broken one: it sometimes takes a no for a yes
 }
 
-func newMutexSubject(l *lane, m *lock.Mutex, seg *shm.Segment, name string, variant int) *mutexSubject {
+// newMutexSubject returns the lane's use of m, of which open returns a handle of its own.
+func newMutexSubject(l *lane, m *lock.Mutex, open func() (*lock.Mutex, error), variant int) *mutexSubject {
 	s := &mutexSubject{lane: l, m: m, variant: variant}
 	if variant == repairs { // a Repair function belongs to a handle
-		if own, err := lock.OpenMutex(l.ctx, seg, name); err == nil {
+		if own, err := open(); err == nil {
 			own.Repair = func() error { s.called++; return nil }
 			s.m = own
 		}

@@ -302,10 +302,19 @@ func broken() []kind {
 	deaf := conditionKind()
 	deaf.name = "deaf condition"
 	spoil(&deaf, func(s *conditionSubject) { s.deaf = true })
+	numbered := tableMutexKind()
+	numbered.name = "forgetful mutex of a table"
+	numbered.create = func(ctx context.Context, seg *shm.Segment, name string, _ int) error {
+		t, err := lock.CreateTable(ctx, seg, name, lock.TableSpec{Len: 3, OnDeath: lock.Release})
+		if err != nil {
+			return err
+		}
+		return t.AllocAt(tableMutex)
+	}
 	careless := pipeKind()
 	careless.name, careless.variants = "careless pipe", 1
 	spoil(&careless, func(s *pipeSubject[small]) { s.rash = true })
-	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf, careless}
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf, numbered, careless}
 }
 
 // spoil gives the children's subjects of k a fault.
