@@ -119,12 +119,15 @@ func (v *Value[T]) Load() T {
 // with a *shm.CorruptError if the lock's word is damaged. If this process dies
 // inside, readers see the old value or x, and other writers go on at once.
 func (v *Value[T]) Store(ctx context.Context, x T) error {
-	if err := v.writable(ctx); err != nil {
-		return err
+	if v.use == nil || v.use.ReadOnly {
+		return v.writable(ctx)
 	}
-	err := handle.Err(&v.base, cell.Store(ctx, v.cell, &x))
+	err := cell.Store(ctx, v.cell, &x)
 	runtime.KeepAlive(v)
-	return err
+	if err != nil {
+		return handle.Err(&v.base, wrapClosed(err))
+	}
+	return nil
 }
 
 // Update calls f with a copy of the value, alone among the writers, and publishes

@@ -129,14 +129,16 @@ func (v *Value) lockBriefly() bool {
 // a *mem.Corruption, and then the value is what it was.
 func Store[T any](ctx context.Context, v *Value, x *T) error {
 	m := v.use.Pin()
-	defer object.Unpin(m)
-	if err := v.mutex.Lock(ctx); err != nil {
-		return err
+	err := v.mutex.Lock(ctx)
+	if err == nil {
+		publish(v, x)
+		v.mutex.Drop()
+		if Flagged(&v.header.event) {
+			Notify(&v.header.event)
+		}
 	}
-	publish(v, x)
-	v.mutex.Drop()
-	Notify(&v.header.event)
-	return nil
+	object.Unpin(m)
+	return err
 }
 
 // Update calls f alone among the writers, with the value in *tmp, and publishes
@@ -168,11 +170,18 @@ func updateLocked[T any](v *Value, l *mem.Layout, tmp *T, f func(*T) error) erro
 	return nil
 }
 
-// publish makes *x the value. The lock is held.
+// publish makes *x the value. The lock is held. Plain stores do: they are seen in
+// their order, and nothing shared is read before the lock is let go, by an instruction
+// that is a fence. Only a large copy, whose stores may be of a kind that overtakes
+// others, waits for busy to be seen.
 func publish[T any](v *Value, x *T) {
 	next := v.header.version.Load() + 1
-	v.header.busy.Store(next) // commit; pairs with: cell.value.busy (Load)
+	if mem.SizeOf[T]() < mem.Large {
+		v.header.busy.Publish(next) // commit; pairs with: cell.value.busy (Load)
+	} else {
+		v.header.busy.Store(next) // commit; pairs with: cell.value.busy (Load)
+	}
 	mem.CopyIn(v.copies[next&1], x)
 	v.sync.Release()
-	v.header.version.Store(next) // commit; pairs with: cell.value.version (Load)
+	v.header.version.Publish(next) // commit; pairs with: cell.value.version (Load)
 }

@@ -272,6 +272,17 @@ func dekkers() []shape {
 			allowed: oneSees, forbids: lost,
 		},
 		{
+			name: "announce, Publish, let a lock go", labels: []string{"cell.event.flag"},
+			parties: []func(*cell) (uint64, uint64){
+				announce, func(c *cell) (uint64, uint64) {
+					c.x.Publish(1)
+					c.z.CompareAndSwap(0, 0)
+					return c.y.Load(), 0
+				},
+			},
+			allowed: oneSees, forbids: lost,
+		},
+		{
 			name: "announce, Add", labels: []string{"cell.event.flag", "ring.late", "robust.marks", "rw.reads"},
 			parties: []func(*cell) (uint64, uint64){
 				announce, func(c *cell) (uint64, uint64) { c.x.Add(1); return c.y.Load(), 0 },
@@ -299,6 +310,19 @@ func publish(c *cell) (uint64, uint64) {
 		c.x.Store(n)
 		mem.CopyIn(c.copy(n), &page)
 		c.y.Store(n)
+	}
+	return 0, 0
+}
+
+// publishPlainly is publish as a small value does it: by stores that are no fences,
+// and then lets the lock z go.
+func publishPlainly(c *cell) (uint64, uint64) {
+	for n := uint64(1); n <= publicationsOfCell; n++ {
+		page := [dataWords]uint64{n, n, n, n}
+		c.x.Publish(n)
+		mem.CopyIn(c.copy(n), &page)
+		c.y.Publish(n)
+		c.z.CompareAndSwap(0, 0)
 	}
 	return 0, 0
 }
@@ -347,8 +371,13 @@ var wholePages = map[string]string{
 func sequences() []shape {
 	return []shape{
 		{
-			name: "two copies and a version", labels: []string{"cell.value.version", "cell.value.busy", "hashmap.meta", "hashmap.busy"},
+			name: "two copies and a version", labels: []string{"hashmap.meta", "hashmap.busy"},
 			parties: []func(*cell) (uint64, uint64){publish, loadPage},
+			allowed: wholePages, forbids: "a page is torn, or not that of its version",
+		},
+		{
+			name: "two copies and a version, plain", labels: []string{"cell.value.version", "cell.value.busy"},
+			parties: []func(*cell) (uint64, uint64){publishPlainly, loadPage},
 			allowed: wholePages, forbids: "a page is torn, or not that of its version",
 		},
 		{
