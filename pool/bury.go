@@ -143,7 +143,8 @@ func (p *Pool) autopsy(m *member, c *chunk, far progress, exit *process.ExitErro
 	if c.attempts <= p.opts.Retries {
 		return pieces
 	}
-	e := piece{c: c, first: c.arrived, n: 1, err: c.died(exit)}
+	e := c.piece(1)
+	e.err = c.died(exit)
 	c.arrived++
 	e.last = c.arrived == c.count
 	pieces = append(pieces, e)

@@ -187,4 +187,4 @@ func (t *Future[Out]) dropped(_, _ int) {
 	t.settle(ErrCanceled)
 }
 
-func (*Future[Out]) chunkOver() {}
+func (*Future[Out]) chunkOver(*chunk) {}

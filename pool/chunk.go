@@ -30,8 +30,8 @@ type sink interface {
 	failed(first, n int, err error)
 	// dropped says that n elements from first on were not begun.
 	dropped(first, n int)
-	// chunkOver says that a chunk of the job has ended.
-	chunkOver()
+	// chunkOver says that c, a chunk of the job, has ended; nobody uses c any more.
+	chunkOver(c *chunk)
 }
 
 // chunk is what a worker gets at once: some elements of a job that follow each

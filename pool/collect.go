@@ -48,13 +48,28 @@ func (p *Pool) nudge() {
 	_ = p.results.TryPut(b[:]) // where there is no room there is something to take
 }
 
-// collect takes one result. Only the collector calls it. After an error other
+// collect takes one message. Only the collector calls it. After an error other
 // than ctx's none will come any more.
-func (p *Pool) collect(ctx context.Context) error {
+func (p *Pool) collect(ctx context.Context) error { return p.collectUpTo(ctx, 1) }
+
+// mostTaken is how many messages are taken at once, at most.
+const mostTaken = 32
+
+// collectUpTo is collect for as many messages as there are, up to n.
+func (p *Pool) collectUpTo(ctx context.Context, n int) error {
 	b, err := p.nextResult(ctx)
 	switch {
 	case err == nil:
-		p.take(b)
+		all := append(p.taken[:0], b)
+		for len(all) < n {
+			if b, err = p.results.TryGet(); err != nil {
+				break // the next call returns it again, if it is not that there are none
+			}
+			all = append(all, b)
+		}
+		p.takeAll(all)
+		clear(all)
+		p.taken = all
 		return nil
 	case p.isClosed() && (errors.Is(err, queue.ErrShutdown) || errors.Is(err, fs.ErrClosed)):
 		return ErrClosed
@@ -95,7 +110,7 @@ func (p *Pool) collectInBackground() {
 		if !p.tryCollect() {
 			continue // who collects kicks at its end
 		}
-		for p.live.Load() > 0 && p.collect(p.ctx) == nil {
+		for p.live.Load() > 0 && p.collectUpTo(p.ctx, mostTaken) == nil {
 		}
 		p.collecting.Store(false)
 		if p.ctx.Err() == nil && !p.isClosed() {
@@ -144,13 +159,42 @@ func (p *Pool) await(ctx context.Context, ready <-chan struct{}, collector *bool
 	}
 }
 
-// take absorbs a message from the results.
-func (p *Pool) take(b []byte) {
-	r, body, ok := parseResult(b)
-	if !ok || int(r.worker) >= len(p.members) {
-		return
+// takeAll absorbs messages from the results, in order.
+func (p *Pool) takeAll(messages [][]byte) {
+	news := p.news[:0]
+	room := false
+	p.mu.Lock()
+	for _, b := range messages {
+		r, body, ok := parseResult(b)
+		if !ok || int(r.worker) >= len(p.members) {
+			continue
+		}
+		m := p.members[r.worker]
+		if r.flags&^flagDropped != 0 || m.pieces != nil {
+			p.mu.Unlock()
+			p.deliver(news)
+			clear(news)
+			news = news[:0]
+			p.take(m, r, body)
+			p.mu.Lock()
+			continue
+		}
+		if e, ok := p.absorb(m, r, body); ok {
+			news = append(news, e)
+			room = room || e.last
+		}
 	}
-	m := p.members[r.worker]
+	if room {
+		p.dispatch()
+	}
+	p.mu.Unlock()
+	p.deliver(news)
+	clear(news)
+	p.news = news
+}
+
+// take absorbs a message that is more than results.
+func (p *Pool) take(m *member, r result, body []byte) {
 	switch {
 	case r.flags&flagNudge != 0:
 	case r.flags&flagHello != 0:
@@ -180,36 +224,43 @@ func (p *Pool) hear(m *member) {
 	p.unheard = 0
 }
 
-// takeResult absorbs results.
+// takeResult absorbs results, or an error.
 func (p *Pool) takeResult(m *member, r result, body []byte) {
 	p.mu.Lock()
+	e, ok := p.absorb(m, r, body)
+	if ok && e.last {
+		p.dispatch()
+	}
+	p.mu.Unlock()
+	if !ok {
+		return
+	}
+	if r.flags&flagFailed != 0 {
+		e.err = p.decodeError(body)
+	}
+	p.deliver([]piece{e})
+}
+
+// absorb notes results, or an error, and returns what to deliver; false if that is
+// nothing. It is called with mu held.
+func (p *Pool) absorb(m *member, r result, body []byte) (piece, bool) {
 	p.hear(m)
 	m.unused = 0
 	c := p.books.find(r.chunk)
 	if c == nil || c.worker != m || int64(r.first)+int64(r.count) > int64(c.count) {
-		p.mu.Unlock()
-		return // it ended otherwise meanwhile
+		return piece{}, false // it ended otherwise meanwhile
 	}
 	if r.spent > 0 {
 		c.job.entry.observe(r.count, time.Duration(r.spent))
 	}
 	e, ok := c.accept(r, body)
-	if !ok {
-		p.mu.Unlock()
-		return
-	}
-	if e.last {
+	if ok && e.last {
 		p.forget(c)
 		if n := p.opts.TasksPerWorker; n > 0 && m.tasks >= n && len(m.assigned) == 0 {
 			p.retire(m)
 		}
-		p.dispatch()
 	}
-	p.mu.Unlock()
-	if r.flags&flagFailed != 0 {
-		e.err = p.decodeError(body)
-	}
-	p.deliverOne(&e)
+	return e, ok
 }
 
 // accept notes that elements have ended, and returns what is new; false if
@@ -220,7 +271,8 @@ func (c *chunk) accept(r result, body []byte) (piece, bool) {
 	if skip < 0 || n <= 0 {
 		return piece{}, false
 	}
-	e := piece{c: c, first: c.arrived, n: n, skip: skip, body: body, drop: r.flags&flagDropped != 0}
+	e := c.piece(n)
+	e.skip, e.body, e.drop = skip, body, r.flags&flagDropped != 0
 	c.arrived += n
 	e.last = c.arrived == c.count
 	return e, true

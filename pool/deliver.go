@@ -11,7 +11,8 @@ import (
 // piece is something to tell a job of a chunk, once the pool's mu is released.
 type piece struct {
 	c     *chunk
-	first int // in the chunk
+	job   *job
+	first int // in the job
 	n     int
 	skip  int    // elements of body that the job knows already
 	body  []byte // results
@@ -23,10 +24,16 @@ type piece struct {
 // rest returns how many elements of c have not ended.
 func (p *Pool) rest(c *chunk) int { return c.count - c.arrived }
 
+// piece returns what to tell of the next n elements of c.
+func (c *chunk) piece(n int) piece {
+	return piece{c: c, job: c.job, first: c.base + c.arrived, n: n}
+}
+
 // endChunk ends c, of which n elements end with err, or were dropped if it is
 // nil. It is called with mu held.
 func (p *Pool) endChunk(c *chunk, n int, err error) []piece {
-	e := piece{c: c, first: c.arrived, n: n, err: err, drop: err == nil, last: true}
+	e := c.piece(n)
+	e.err, e.drop, e.last = err, err == nil, true
 	c.arrived += n
 	p.forget(c)
 	return []piece{e}
@@ -53,34 +60,36 @@ func (p *Pool) forget(c *chunk) {
 // deliver tells the jobs of pieces. It is called without mu: here runs what is the
 // user's, the methods by which results are decoded.
 func (p *Pool) deliver(pieces []piece) {
+	over := int64(0)
 	for i := range pieces {
-		p.deliverOne(&pieces[i])
+		e := &pieces[i]
+		e.deliver()
+		if e.last {
+			e.job.sink.chunkOver(e.c)
+			over++
+		}
+	}
+	if over > 0 && p.live.Add(-over) == 0 {
+		p.mu.Lock()
+		p.checkDrained()
+		p.mu.Unlock()
 	}
 }
 
-func (p *Pool) deliverOne(e *piece) {
-	j := e.c.job
-	switch first := e.c.base + e.first; {
+func (e *piece) deliver() {
+	j := e.job
+	switch {
 	case e.n == 0:
 	case e.drop:
-		j.sink.dropped(first, e.n)
+		j.sink.dropped(e.first, e.n)
 	case e.err != nil:
-		j.sink.failed(first, e.n, j.errorOf(e.err))
+		j.sink.failed(e.first, e.n, j.errorOf(e.err))
 	default:
 		encoded := elements{rest: e.body, size: j.size}
 		for range e.skip {
 			_, _ = encoded.next() // who decodes finds out
 		}
-		j.sink.results(first, e.n, encoded)
-	}
-	if !e.last {
-		return
-	}
-	j.sink.chunkOver()
-	if p.live.Add(-1) == 0 {
-		p.mu.Lock()
-		p.checkDrained()
-		p.mu.Unlock()
+		j.sink.results(e.first, e.n, encoded)
 	}
 }
 

@@ -29,6 +29,10 @@ func (p *Pool) submit(c *chunk) error {
 	}
 	p.books.add(c)
 	p.live.Add(1)
+	if len(p.pending) == 0 && !p.closed && p.place(c) {
+		p.watchBalance()
+		return nil
+	}
 	p.pending = append(p.pending, c)
 	p.dispatch()
 	if c.worker == nil && !c.ended && len(c.payload) <= borrowed {
@@ -53,13 +57,18 @@ func (p *Pool) unqueue(c *chunk) {
 func (p *Pool) dispatch() {
 	for len(p.pending) > 0 && !p.closed {
 		c := p.pending[0]
-		m := p.choose(c)
-		if m == nil || !p.assign(m, c) {
+		if !p.place(c) {
 			return
 		}
 		p.unqueue(c)
 	}
 	p.watchBalance()
+}
+
+// place gives c to a worker, if one has room.
+func (p *Pool) place(c *chunk) bool {
+	m := p.choose(c)
+	return m != nil && p.assign(m, c)
 }
 
 // choose returns the worker that c should go to: one that has nothing to do, the

@@ -107,6 +107,13 @@ func (l *load[In]) refer(seg *shm.Segment) error {
 // chunk returns the finished message as a chunk of j, whose first element is
 // number base of j. When it was submitted, reset begins the next one.
 func (l *load[In]) chunk(j *job, base int) *chunk {
+	c := new(chunk)
+	l.pack(c, j, base)
+	return c
+}
+
+// pack is chunk that makes c this chunk.
+func (l *load[In]) pack(c *chunk, j *job, base int) {
 	t := task{
 		function: j.entry.id, count: uint32(l.count), flags: j.flags,
 		segments: uint32(len(l.refs)), size: uint64(len(l.buf) - taskHeader),
@@ -119,5 +126,5 @@ func (l *load[In]) chunk(j *job, base int) *chunk {
 		l.buf = append(l.buf, r.text...)
 	}
 	t.put(l.buf)
-	return &chunk{job: j, base: base, count: l.count, payload: l.buf, refs: l.refs, culprit: -1}
+	*c = chunk{job: j, base: base, count: l.count, payload: l.buf, refs: l.refs, culprit: -1}
 }

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/codec"
@@ -49,34 +50,37 @@ type mapping[In, Out any] struct {
 	codec     *codec.Codec[Out]
 	report    func(done, total int)
 	next      int // first element that was not submitted
+	begun     int // chunks that were
 	told      int // to report
 	collector bool
+	fresh     []*chunk      // to be used again
+	failing   atomic.Bool   // there is an error
 	changed   chan struct{} // something has ended
 
 	mu       sync.Mutex
 	out      []Out
 	done     int  // elements that have ended
-	chunks   int  // that have not ended
+	ended    int  // chunks that have
 	over     bool // all have ended, or nobody waits any more
 	errIndex int
 	err      error
+	used     []*chunk // that have ended
 }
 
 func (m *mapping[In, Out]) run(ctx context.Context) error {
 	for {
 		s := m.state()
-		for !s.failed && m.next < len(m.in) && s.chunks < m.window() {
+		for !m.failing.Load() && m.next < len(m.in) && m.begun-s.ended < m.window() {
 			if err := m.submit(); err != nil {
 				return err
 			}
-			s = m.state()
 		}
 		if m.report != nil && s.done != m.told {
 			m.told = s.done
 			m.leave() // it may take long, or use the pool
 			m.report(s.done, len(m.in))
 		}
-		if s.chunks == 0 && (s.failed || m.next == len(m.in)) {
+		if m.begun == s.ended && (m.failing.Load() || m.next == len(m.in)) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.over = true
@@ -91,7 +95,7 @@ func (m *mapping[In, Out]) run(ctx context.Context) error {
 // wait returns when something may have changed.
 func (m *mapping[In, Out]) wait(ctx context.Context) error {
 	if m.collector {
-		if err := m.pool.collect(ctx); err == nil || ctx.Err() != nil {
+		if err := m.pool.collectUpTo(ctx, mostTaken); err == nil || ctx.Err() != nil {
 			return err
 		}
 		m.leave()
@@ -121,14 +125,16 @@ func (m *mapping[In, Out]) quit() {
 
 // mapState is what the goroutine of a Map needs to know.
 type mapState struct {
-	done, chunks int
-	failed       bool
+	done, ended int
 }
 
 func (m *mapping[In, Out]) state() mapState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return mapState{m.done, m.chunks, m.errIndex >= 0}
+	if len(m.fresh) == 0 {
+		m.fresh, m.used = m.used, m.fresh
+	}
+	return mapState{m.done, m.ended}
 }
 
 // submit submits the next chunk. An element that cannot be encoded fails like a task.
@@ -144,14 +150,25 @@ func (m *mapping[In, Out]) submit() error {
 	if m.load.count == 0 {
 		return nil
 	}
-	c := m.load.chunk(m.job, base)
+	c := m.newChunk()
+	m.load.pack(c, m.job, base)
 	m.next = base + c.count
-	m.mu.Lock()
-	m.chunks++
-	m.mu.Unlock()
+	m.begun++
 	err := m.pool.submit(c)
 	m.load.reset()
 	return err
+}
+
+// newChunk returns a chunk that nobody uses any more, or a new one. That a worker may
+// have had its message does not matter: it gets another id.
+func (m *mapping[In, Out]) newChunk() *chunk {
+	n := len(m.fresh)
+	if n == 0 {
+		return new(chunk)
+	}
+	c := m.fresh[n-1]
+	m.fresh = m.fresh[:n-1]
+	return c
 }
 
 // window returns how many chunks may have been submitted and not ended.
@@ -230,6 +247,7 @@ func (m *mapping[In, Out]) know(i int, value Out, err error) {
 func (m *mapping[In, Out]) note(i int, err error) {
 	if m.errIndex < 0 || i < m.errIndex {
 		m.errIndex, m.err = i, err
+		m.failing.Store(true)
 	}
 }
 
@@ -251,9 +269,10 @@ func (m *mapping[In, Out]) fail(i int, err error) {
 
 func (m *mapping[In, Out]) dropped(_, _ int) {}
 
-func (m *mapping[In, Out]) chunkOver() {
+func (m *mapping[In, Out]) chunkOver(c *chunk) {
 	m.mu.Lock()
-	m.chunks--
+	m.ended++
+	m.used = append(m.used, c)
 	m.mu.Unlock()
 	signal(m.changed)
 }

@@ -34,6 +34,8 @@ type Pool struct {
 	collecting atomic.Bool   // somebody takes results
 	kick       chan struct{} // makes the goroutine of the pool do so
 	live       atomic.Int64  // chunks, and ends of workers, of which something is to come
+	taken      [][]byte      // of the collector: room for messages
+	news       []piece       // of the collector: room for what to deliver
 	spoilt     atomic.Bool   // results cannot be read: no chunk is left, and no end of a worker will come
 
 	closing sync.Once

@@ -318,7 +318,7 @@ func (s *stream[In, Out]) failed(first, n int, err error) {
 // dropped comes only when the consumer is gone.
 func (*stream[In, Out]) dropped(_, _ int) {}
 
-func (s *stream[In, Out]) chunkOver() {
+func (s *stream[In, Out]) chunkOver(*chunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.chunks--
