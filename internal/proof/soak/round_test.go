@@ -3,14 +3,12 @@
 package soak
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -54,25 +52,19 @@ type round struct {
 type child struct {
 	*process.Child
 	number int
-	out    *output
+	out    output
 }
 
-// output is what a child has written.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
+// output is what a child has written: a file, which the processes may have open
+// that it has started, and that outlive it for a moment.
+type output struct{ path string }
 
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
+func (o output) String() string {
+	b, err := os.ReadFile(o.path)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // here runs the round in this process.
@@ -174,14 +166,18 @@ func (d *round) seat(ctx context.Context, seat int) error {
 	if d.group != nil {
 		a.Group = d.group.dir
 	}
-	c := &child{number: d.next, out: new(output)}
+	c := &child{number: d.next, out: output{filepath.Join(d.books(), fmt.Sprint("output-", d.next))}}
+	f, err := os.Create(c.out.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	cmd := works.Command(a)
-	cmd.Stdout, cmd.Stderr, cmd.Grace = c.out, c.out, 2*watchdog
+	cmd.Stdout, cmd.Stderr, cmd.Grace = f, f, 2*watchdog
 	start := func() (err error) {
 		c.Child, err = cmd.Start(ctx)
 		return err
 	}
-	var err error
 	if d.Hazard == clocks {
 		err = withClock(time.Duration(d.r.IntN(20))*24*time.Hour, start)
 	} else {
@@ -262,6 +258,7 @@ func (d *round) end(c *child) error {
 	case <-time.After(watchdog):
 		return d.hangs(c, "does not end")
 	}
+	d.goOn(c)
 	err := c.Wait(context.Background())
 	var exit *process.ExitError
 	if errors.As(err, &exit) && exit.Signal == syscall.SIGKILL {
@@ -272,6 +269,18 @@ func (d *round) end(c *child) error {
 		return fmt.Errorf("child %d: %w\n%s", c.number, err, c.out)
 	}
 	return nil
+}
+
+// goOn continues the worker that a child had stopped when it died, so that it can
+// notice that and end.
+func (d *round) goOn(c *child) {
+	b, err := os.ReadFile(filepath.Join(d.books(), fmt.Sprint("tally-", c.number)))
+	if err != nil || len(b) < tallySize {
+		return // it died before it did anything
+	}
+	if pid := int(number(tally(b).begun(handPools, stopped))); pid != 0 {
+		_ = syscall.Kill(pid, syscall.SIGCONT) // it may have ended
+	}
 }
 
 // hangs makes a child show its goroutines.

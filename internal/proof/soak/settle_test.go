@@ -49,6 +49,7 @@ func (d *round) settleChild(ctx context.Context, seat int) error {
 			switch n := number(tally(b).done(hand, steps)); {
 			case first:
 				from[hand] = n
+			case hand == handPools && !poolers(seat):
 			case n < from[hand]+3:
 				lazy = hand
 			}
@@ -60,7 +61,7 @@ func (d *round) settleChild(ctx context.Context, seat int) error {
 			first = false
 		}
 		if time.Since(start) > watchdog {
-			return d.hangs(c, fmt.Sprintf("hangs: its hand %d (of %d: puts, takes, locks, reckons, gathers, talks; builds) does nothing", lazy, handsEach))
+			return d.hangs(c, fmt.Sprintf("hangs: its hand %d (of %d: puts, takes, locks, reckons, gathers, talks; builds, pools) does nothing", lazy, handsEach))
 		}
 	}
 }

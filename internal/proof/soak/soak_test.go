@@ -168,20 +168,6 @@ func TestAuditFinds(t *testing.T) {
 	}
 }
 
-// TestChildrenFind plants faults in the children that other children must find.
-func TestChildrenFind(t *testing.T) {
-	for fault, want := range map[string]string{
-		faultMumbles: "through pipe",
-	} {
-		t.Run(fault, func(t *testing.T) {
-			err := planted(t, fault)
-			if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, errWrong) {
-				t.Errorf("a child says: %v", err)
-			}
-		})
-	}
-}
-
 // planted returns what becomes of a round whose children do something wrong.
 func planted(t *testing.T, fault string) error {
 	t.Helper()

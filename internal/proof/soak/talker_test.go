@@ -183,7 +183,7 @@ type messages struct {
 func (m *messages) say(brief context.Context) error {
 	var x []byte
 	m.kit.build(&x, m.stream, m.said+1)
-	if m.fault == faultMumbles && m.r.IntN(16) == 0 {
+	if m.fault == faultMumbles && m.r.IntN(2) == 0 {
 		m.tell(1)
 		return nil
 	}

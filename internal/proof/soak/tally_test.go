@@ -27,6 +27,7 @@ const (
 	closes            // segments closed while they were in use
 	spaces            // refusals for want of room
 	shortages         // refusals for want of descriptors
+	stopped           // no count: begun is the process id of a worker that may stand still
 	tallyKinds        // how many there are
 )
 
@@ -76,6 +77,12 @@ func (a account) count(kind, n int, f func() error) error {
 func (a account) note(kind int) {
 	change(a.begun(a.hand, kind), 1)
 	change(a.done(a.hand, kind), 1)
+}
+
+// set writes down x, which is no count.
+func (a account) set(kind int, x int64) {
+	word := a.begun(a.hand, kind)
+	change(word, x-number(word))
 }
 
 // sum is how much was done for sure, and at most.

@@ -38,6 +38,7 @@ const (
 	faultForgets = "forgets" // to write down what it took
 	faultDoubles = "doubles" // what it adds
 	faultMumbles = "mumbles" // so that nothing comes of what it says
+	faultRepeats = "repeats" // tasks of its pools
 )
 
 // The hands of a child are its goroutines. Those of one segment come together.
@@ -50,7 +51,8 @@ const (
 	handTalks
 	handsEach
 	handBuilds = 2 * handsEach
-	handHazard = handBuilds + 1
+	handPools  = handBuilds + 1 // of some children only
+	handHazard = handPools + 1
 	hands      = handHazard + 1
 )
 
@@ -188,6 +190,9 @@ func (w *worker) steppersOf(parks []*park) map[int]stepper {
 		handBuilds: &builder{
 			parks: parks, account: account{w.tally, handBuilds}, r: w.random(), dir: w.Dir, number: w.Number, made: w.r.IntN(1 << 40),
 		},
+	}
+	if poolers(w.Seat) {
+		list[handPools] = &pooler{parks, account{w.tally, handPools}, w.random(), w.Hazard, w.Fault}
 	}
 	if h := w.Hazard.hand(w); h != nil {
 		list[handHazard] = h
