@@ -128,13 +128,13 @@ static void throughput(int many, uint64_t size, uint64_t batch, int producers, i
 		else while (mpmc_get(r, msg, &all->stop)) {}
 		_exit(0);
 	}
-	// Producers may wait for room that nobody makes: the parent makes it.
+	// Producers may wait for room that nobody makes: the parent makes it. Until then it
+	// sleeps, for there is no third processor.
+	unsigned char *msg = calloc(1, size);
 	for (int left = producers + consumers; left > 0;) {
-		int status;
-		unsigned char *msg = malloc(size);
-		if (waitpid(-1, &status, WNOHANG) > 0) left--;
-		else if (atomic_load(&all->stop) && many) mpmc_get(r, msg, &all->stop);
-		free(msg);
+		if (waitpid(-1, NULL, WNOHANG) > 0) left--;
+		else if (!atomic_load(&all->stop)) usleep(1000);
+		else if (many) mpmc_get(r, msg, &all->stop);
 	}
 	double sum = 0;
 	for (int i = 0; i < 64; i++) sum += (double)atomic_load(&all->got[i]);
