@@ -134,9 +134,6 @@ func (p *Port) walkTake(r, state uint64) (Message, error) {
 			if m, ok, err := p.takeLate(t, r, state); ok || err != nil {
 				return m, err
 			}
-			if bumped(t, p.head.late.Load()) {
-				continue // a slot may have become LATE that had been passed in the search
-			}
 		}
 		d, st := ahead(x, r), stateOf(x)
 		switch {

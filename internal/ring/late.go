@@ -26,10 +26,14 @@ func (r *Ring) bumpLate() {
 func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 	for range lostRaces {
 		i, x, early := p.firstLate(pos)
+		if now := p.head.late.Load(); bumped(t, now) {
+			// A slot may have become LATE that the search had passed, before what it found.
+			t = now
+			continue
+		}
 		if x == 0 {
 			if !early {
-				// No slot was LATE that t counts; one that became so since has changed the word.
-				p.head.late.CompareAndSwap(t, served(t))
+				p.head.late.CompareAndSwap(t, served(t)) // no slot is LATE that t counts
 			}
 			return Message{}, false, nil
 		}

@@ -125,7 +125,29 @@ func TestProofSchedulesOfDeliveries(t *testing.T) {
 		}),
 		two("put into a hole, while it fills", upTo(1, 0), upTo(2, 0), hole),
 		two("put into a hole, one dies", upTo(0, 1), upTo(0, 1), hole),
+		dramas(t, ring.Spec{Cap: 3})("put into two holes, while one looks", upTo(2, 0), upTo(3, 0), holes),
 	})
+}
+
+// holes has a message put aside after another one, while a consumer looks for what
+// was put aside: it must not see the second one alone.
+func holes(d *drama) []explore.Body {
+	d.has("abc")
+	p := d.port(5)
+	slow := must(p.TryTake())
+	d.came(5, p, slow)
+	_, again := d.holds(5, 1)
+	d.finish(5, p, must(p.TryTake()))
+	p.Nack(again[0])
+	again[0] = must(p.TryReceive())
+	d.ends(5, p, again[0], func() error { return p.Ack(again[0]) })
+	return []explore.Body{
+		d.tries(3, "xy", 1), d.looks(4, 2), // participant 3 begins with the first slot of a loan
+		{Name: "slow consumer", Slot: 5, Run: func() error {
+			d.ends(5, p, slow, func() error { p.Finish(slow); return nil })
+			return nil
+		}},
+	}
 }
 
 // hole has the second of two deliveries acknowledged while the first is in hands.

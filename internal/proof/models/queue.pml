@@ -308,6 +308,7 @@ scan:		atomic { i = 0; q = 255; y = 0; early = 0; best = 255 };
 			}
 		:: i == SLOTS -> break
 		od;
+		atomic { if :: seq != sq -> sq = seq; dn = done; goto scan :: else fi };
 		if
 		:: atomic { q == 255 ->
 #ifdef BUG_SERVED_BLINDLY
