@@ -100,6 +100,7 @@ func (c *Core) remove(s spot, sync *race.Token) {
 	st := &c.stripes[c.stripeOf(s.bucket)]
 	st.count.Store(st.count.Load() - 1)
 	c.free(s.index())
+	c.countFreed(st)
 	if hint := s.index()/64 + 1; st.hint.Load() != hint {
 		st.hint.Store(hint)
 	}
@@ -134,8 +135,49 @@ func (c *Core) clearBit(i uint32) {
 	}
 }
 
-// claim takes a free entry for a stripe, and reports whether there was one.
+// countFreed says that entries of a stripe became free, after the last one did. The
+// caller holds its lock, or repairs for who does.
+func (c *Core) countFreed(st *stripe) {
+	st.freed.Store(st.freed.Load() + 1) // commit; pairs with: hashmap.freed (claim)
+}
+
+// freed returns a number that differs if an entry became free since it was last
+// asked for.
+func (c *Core) freed() (n uint32) {
+	for i := range c.stripes {
+		n += c.stripes[i].freed.Load() // pairs with: hashmap.freed (countFreed)
+	}
+	return n
+}
+
+// claimLooks is how often claim looks at all entries; more often only if entries are
+// freed all the time and each is taken before it comes to it.
+const claimLooks = 1000
+
+// claim takes a free entry for a stripe, and reports whether there was one. One look
+// that finds none does not say that: entries that it has passed may have become free
+// before others were taken that it had not come to. But if none became free during a
+// look, all were taken at its end, or are being deleted.
 func (c *Core) claim(stripe uint32) (uint32, bool) {
+	if i, ok := c.claimOnce(stripe); ok {
+		return i, true
+	}
+	before := c.freed()
+	for range claimLooks {
+		if i, ok := c.claimOnce(stripe); ok {
+			return i, true
+		}
+		now := c.freed()
+		if now == before {
+			break
+		}
+		before = now
+	}
+	return 0, false
+}
+
+// claimOnce takes the first free entry that it comes to.
+func (c *Core) claimOnce(stripe uint32) (uint32, bool) {
 	st := &c.stripes[stripe]
 	words := uint32(len(c.bitmap))
 	hint := st.hint.Load()

@@ -42,8 +42,13 @@ func (c *Core) checkStripe(s uint32) []error {
 }
 
 // standing returns the words of a stripe's buckets, and then its count, which
-// differ after every change; false if somebody holds the lock.
+// differ after every change; false if somebody holds the lock. It looks at the lock
+// first, since a change that had begun before may be over when it has the words, and
+// last, since one may have begun meanwhile.
 func (c *Core) standing(s uint32) ([]uint64, bool) {
+	if owner, _ := c.stripes[s].lock.Owner(); owner != 0 {
+		return nil, false
+	}
 	var words []uint64
 	for b := s; b < c.places.buckets; b += c.places.stripes {
 		words = append(words, c.buckets[b].Load())

@@ -145,7 +145,8 @@ func (c *Core) writeCopy(i uint32, version uint64, value []byte) {
 }
 
 // Len returns the number of entries: exact while nobody changes the map, and
-// otherwise never further from it than there are changes that have not returned.
+// otherwise no further from what it was at any instant of the call than there were
+// changes during it.
 func (c *Core) Len() int {
 	n := uint64(0)
 	for i := range c.stripes {

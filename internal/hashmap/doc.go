@@ -56,5 +56,7 @@
 // Free entries are found by a bitmap, in which a bit says that the entry is taken
 // (so zeros are an empty map). It is a hint: the owner decides, by a
 // compare-and-swap. The bit of a free entry is 0, except between the store of the
-// owner and that of the bit, and repair sets right what a death leaves there.
+// owner and that of the bit, and repair sets right what a death leaves there. A map
+// is full only if all entries were taken at one instant: each stripe counts how often
+// one of its became free, and whoever finds none looks again if these have changed.
 package hashmap

@@ -188,6 +188,26 @@ func TestProofSchedules(t *testing.T) {
 				}),
 			}
 		}},
+		{Name: "the last place moves while one looks for it", Quick: two, Full: two, Play: func() explore.Play {
+			// One entry is free at all times: first that in the middle, and then the last one.
+			d := newDrama(tight, last, middle, first)
+			if err := d.delete(d.join(9), d.keys[middle]); err != nil {
+				panic(err)
+			}
+			return explore.Play{Bodies: []explore.Body{d.stores(1, other, 9), d.replaces(2, first, fresh, 9)}, Finish: d.finish(nil)}
+		}},
+		{Name: "a key comes and goes under who checks", Quick: explore.Limits{Switches: 3}, Full: explore.Limits{Switches: 3}, Play: func() explore.Play {
+			d := &drama{world: newWorld(hashmap.Spec{Cap: 1, KeySize: 1, ValueSize: 8, Keys: hashmap.Fixed, Values: hashmap.Fixed})}
+			return explore.Play{
+				Bodies: []explore.Body{
+					d.body("storer and deleter", 1, func(p party) error {
+						return errors.Join(d.store(p, "k", 9), d.delete(p, "k"))
+					}),
+					{Name: "checker", Run: d.Faults},
+				},
+				Finish: func([]uint32) error { return d.Faults() },
+			}
+		}},
 		{Name: "delete and store of one key, and a death", Quick: explore.Limits{Kills: 1}, Full: die, Play: func() explore.Play {
 			d := newDrama(tight, last, middle, first)
 			return explore.Play{

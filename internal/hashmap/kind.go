@@ -45,6 +45,7 @@ func (c *Core) mendStripe(s uint32) {
 		}
 	}
 	c.stripes[s].count.Store(count)
+	c.countFreed(&c.stripes[s])
 }
 
 // mendChain unlinks the entries of a chain that are not live, and marks and counts

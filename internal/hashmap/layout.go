@@ -28,13 +28,15 @@ type header struct {
 //	0 64 lock of the writers
 //	64 4 count live entries in the stripe's buckets
 //	68 4 hint 1 plus the word of the bitmap to look for a free entry first; 0: not set
-//	72 56 - zero
+//	72 4 freed how often an entry became free that was the stripe's
+//	76 52 - zero
 type stripe struct {
 	_     structs.HostLayout
 	lock  robust.Words
 	count satomic.Uint32
 	hint  satomic.Uint32
-	_     [56]byte
+	freed satomic.Uint32
+	_     [52]byte
 }
 
 // entry begins an entry. The key follows, in whole words, and then two copies of

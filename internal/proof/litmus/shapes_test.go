@@ -62,7 +62,7 @@ func publications() []shape {
 			name: "Store, Load",
 			labels: []string{
 				"shm.header.ready", "shm.entry.state", "shm.participant.word", "shm.header.deaths", "shm.header.size",
-				"shm.header.state", "ring.slot.word", "ring.queued", "duplex.writePos",
+				"shm.header.state", "ring.slot.word", "ring.queued", "duplex.writePos", "hashmap.freed",
 			},
 			parties: []func(*cell) (uint64, uint64){
 				func(c *cell) (uint64, uint64) { write(c, 1); c.x.Store(1); return 0, 0 }, look,
