@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -105,7 +106,7 @@ func (c *Conn) Spec() Spec {
 // what was on its way to it.
 func (c *Conn) Read(b []byte) (n int, err error) {
 	if c.end == nil {
-		return 0, fs.ErrClosed
+		return 0, duplex.ErrClosed
 	}
 	n, err = c.end.Read(&c.reads, b)
 	if err != nil {
@@ -121,7 +122,7 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 // process dies inside, the other end reads a first part of b.
 func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.end == nil {
-		return 0, fs.ErrClosed
+		return 0, duplex.ErrClosed
 	}
 	n, err = c.end.Write(&c.writes, b)
 	if err != nil {
@@ -137,7 +138,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 // process dies inside, that is as if it had died before.
 func (c *Conn) Poll(ctx context.Context) error {
 	if c.end == nil {
-		return fs.ErrClosed
+		return duplex.ErrClosed
 	}
 	return c.fail(c.end.Poll(ctx, &c.reads))
 }
@@ -163,7 +164,7 @@ func (c *Conn) Close() error {
 // inside, the whole end is closed.
 func (c *Conn) CloseWrite() error {
 	if c.end == nil {
-		return fs.ErrClosed
+		return duplex.ErrClosed
 	}
 	return c.fail(c.end.CloseWrite())
 }
@@ -185,8 +186,11 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.read
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writes, t) }
 
 func (c *Conn) setDeadline(d *duplex.Deadline, t time.Time) error {
-	if c.end == nil || c.end.Over() {
-		return fs.ErrClosed
+	if c.end == nil {
+		return duplex.ErrClosed
+	}
+	if err := c.end.Mine(); err != nil {
+		return c.fail(err)
 	}
 	d.Set(t, c.end.Nudge)
 	return nil
@@ -198,10 +202,16 @@ func (c *Conn) LocalAddr() net.Addr { return c.address((*duplex.End).Which) }
 // RemoteAddr returns LocalAddr of the other end.
 func (c *Conn) RemoteAddr() net.Addr { return c.address((*duplex.End).Other) }
 
-// fail translates an error of the end.
+// fail translates an error of the end. One that is closed says so, whatever its
+// deadlines were.
 func (c *Conn) fail(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if gone := c.end.Mine(); gone != nil {
+			err = gone
+		}
 	}
 	return handle.Err(&c.base, err)
 }

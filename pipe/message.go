@@ -204,7 +204,7 @@ var codecs sync.Map //nolint:gochecknoglobals // a cache, without meaning
 // codecFor returns the codec of T; recent is the one that c used last.
 func codecFor[T any](c *Conn, recent *atomic.Pointer[kept]) (*codec.Codec[T], error) {
 	if c.end == nil {
-		return nil, fs.ErrClosed
+		return nil, duplex.ErrClosed
 	}
 	if k := recent.Load(); k != nil {
 		if x, ok := k.codec.(*codec.Codec[T]); ok {

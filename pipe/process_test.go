@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shoal-ipc/shoal/pipe"
 	"github.com/shoal-ipc/shoal/process"
@@ -135,6 +136,7 @@ func echo(t *testing.T, seg *shm.Segment, after func(b *pipe.Conn)) {
 	after(b)
 	_, err = b.Write([]byte("x"))
 	want(t, "Write to the copy", err, fs.ErrClosed)
+	want(t, "SetDeadline of the copy", b.SetDeadline(time.Time{}), fs.ErrClosed)
 
 	want(t, "Send", pipe.Send(ctx, a, 42), nil)
 	n, err := pipe.Recv[int](ctx, a)

@@ -21,7 +21,7 @@ const unmarshalWait = 10 * time.Second
 // it belongs now. It fails with fs.ErrClosed if the end is closed.
 func (c *Conn) MarshalText() ([]byte, error) {
 	if c.end == nil || c.end.Over() {
-		return nil, fs.ErrClosed
+		return nil, duplex.ErrClosed
 	}
 	text, err := c.base.MarshalText()
 	if err != nil {

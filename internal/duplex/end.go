@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"runtime"
 	"slices"
 
 	"github.com/shoal-ipc/shoal/internal/mem"
@@ -96,9 +97,11 @@ func (g gone) Error() string { return string(g) }
 func (g gone) Is(target error) bool { return target == fs.ErrClosed || target == net.ErrClosed }
 
 // What fails when the end is not this process's to use.
-const (
-	errClosed = gone("pipe: this end is closed")
-	errMoved  = gone("pipe: this end belongs to another process")
+var (
+	// ErrClosed says that the end is nobody's.
+	ErrClosed error = gone("pipe: this end is closed")
+
+	errMoved error = gone("pipe: this end belongs to another process")
 )
 
 // refusal says why this process may not use the end.
@@ -109,7 +112,7 @@ func (e *End) refusal(t title) error {
 	case t.state() >= states:
 		return mem.Corrupt("pipe.owner", int64(e.which)*mem.CacheLine, t, "a state")
 	case t.over():
-		return errClosed
+		return ErrClosed
 	}
 	return errMoved
 }
@@ -133,6 +136,18 @@ func (e *End) mayRead() (title, error) {
 		return t, e.refusal(t)
 	}
 	return t, nil
+}
+
+// Mine fails if the end is not this process's to use.
+func (e *End) Mine() error {
+	m := e.use.Pin()
+	if m == nil {
+		return fs.ErrClosed
+	}
+	_, err := e.mayRead()
+	object.Unpin(m)
+	runtime.KeepAlive(e)
+	return err
 }
 
 // tryEnter locks the side if nobody of this process waits for its turn. Whoever
