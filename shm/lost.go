@@ -75,16 +75,11 @@ func (a *attachment) lose() {
 		a.lost.Got = "memory that was lost"
 	}
 	a.watched = nil
-	var uses []*use
 	for u := range a.uses {
-		uses = append(uses, u)
+		u.Lose(a.lost) // first: what is taken from the zeros is given back
 	}
-	why := a.lost
-	a.mu.Unlock()
+	a.mu.Unlock() // from now on whoever knows of the loss is told so by every call
 	opened.drop(a)
-	for _, u := range uses {
-		u.Lose(why) // first: what is taken from the zeros is given back
-	}
 	if a.slot != 0 {
 		a.stopWatch()
 	}

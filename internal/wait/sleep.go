@@ -15,8 +15,11 @@ func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time
 	if err := over(ctx, party); err != nil {
 		return err
 	}
-	if limit <= 0 || p.word.Load() != want {
+	if limit <= 0 {
 		return nil
+	}
+	if p.word.Load() != want {
+		return changed(party)
 	}
 	p.turn.Add(1)       // from now on an interruption finds somebody to wake
 	defer p.turn.Add(1) // and it goes on until now
@@ -33,12 +36,17 @@ func (p *Point) Sleep(ctx context.Context, party *Party, want uint32, limit time
 	}
 	p.sleep(want, limit)
 	if p.word.Load() != want {
-		if party.strayed() {
-			return fs.ErrClosed
-		}
-		return nil // whatever else has ended, this has not been in vain
+		return changed(party) // whatever else has ended, this has not been in vain
 	}
 	return over(ctx, party)
+}
+
+// changed returns nil for a word that has changed, unless it is another word.
+func changed(party *Party) error {
+	if party.strayed() {
+		return fs.ErrClosed
+	}
+	return nil
 }
 
 // over says why nobody should wait any more, if so.
