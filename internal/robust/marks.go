@@ -40,6 +40,19 @@ func (m *Mutex) Mark(marks uint32) error {
 	}
 }
 
+// Unmark clears marks of a mutex that this process holds. It fails as Mark does.
+func (m *Mutex) Unmark(marks uint32) error {
+	for {
+		x := m.words.w.Load()
+		if x&ownerMask != m.slot || x&poisoned != 0 {
+			return fs.ErrClosed
+		}
+		if m.words.w.CompareAndSwap(x, x&^marks) { // commit; pairs with: robust.marks (Admits)
+			return nil
+		}
+	}
+}
+
 // UnlockMarked unlocks a mutex that has these marks, and reports whether it was
 // held with them. The caller has pinned the mapping.
 func (m *Mutex) UnlockMarked(marks uint32) bool {

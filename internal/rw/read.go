@@ -2,7 +2,6 @@ package rw
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 
 	"github.com/shoal-ipc/shoal/internal/cell"
@@ -37,25 +36,6 @@ func (l *Mutex) queue(lock func(*robust.Mutex) error) error {
 	l.core.reads[l.use.Slot].count.Add(1)
 	l.mutex.UnlockMarked(0)
 	return l.confirm()
-}
-
-// TryRLock is RLock without waiting: robust.ErrLocked.
-func (l *Mutex) TryRLock(lock func(*robust.Mutex) error) error {
-	m, err := l.pin()
-	if err != nil {
-		return err
-	}
-	defer object.Unpin(m)
-	for {
-		if l.arrive() {
-			return l.confirm()
-		}
-		err := l.queue(lock)
-		// If it admits readers again, it was another reader that had the mutex.
-		if !errors.Is(err, robust.ErrLocked) || !l.core.head.lock.Admits() {
-			return err
-		}
-	}
 }
 
 // arrive counts one reader in, and reports whether it may be one; else it is

@@ -81,26 +81,6 @@ func (l *Mutex) Lock(ctx context.Context, lock func(*robust.Mutex) error) error 
 	return l.enter()
 }
 
-// TryLock is Lock without waiting for readers: robust.ErrLocked.
-func (l *Mutex) TryLock(lock func(*robust.Mutex) error) error {
-	m, err := l.pin()
-	if err != nil {
-		return err
-	}
-	defer object.Unpin(m)
-	if err := lock(l.mutex); err != nil {
-		return err
-	}
-	if err := l.mutex.Mark(robust.Shut); err != nil {
-		return err
-	}
-	if l.core.read() {
-		l.mutex.UnlockMarked(robust.Shut)
-		return robust.ErrLocked
-	}
-	return l.enter()
-}
-
 // enter begins to write, when all readers have left.
 func (l *Mutex) enter() error {
 	if err := l.mutex.Mark(robust.Inside); err != nil {
