@@ -195,6 +195,27 @@ func TestProofSchedulesOfBooks(t *testing.T) {
 	pairs := func(d *drama) []explore.Body {
 		return []explore.Body{d.does("pair", 1, pair(1)), d.does("pair", 2, pair(1))}
 	}
+	// one has each of several try once, and so many are there that one of them gets what it wants.
+	one := func(name string, quick, full explore.Limits, permits int, wants ...int) explore.Scene {
+		sc := books(name, quick, full, permits, nil)
+		sc.Play = func() explore.Play {
+			d := newDrama(t, permit.Bounded, permits)
+			var bodies []explore.Body
+			for i, n := range wants {
+				bodies = append(bodies, d.does("taker", uint32(i+1), take(n)))
+			}
+			p := d.play(bodies...)
+			p.Close = nil
+			p.Finish = func(dead []uint32) error {
+				if d.added == permits {
+					return errors.New("nobody got any of what was free")
+				}
+				return d.end(dead)
+			}
+			return p
+		}
+		return sc
+	}
 	returns := func(d *drama) []explore.Body {
 		d.starts(1, 1)
 		d.starts(2, 1)
@@ -231,6 +252,9 @@ func TestProofSchedulesOfBooks(t *testing.T) {
 		books("many at once and one, one dies", upTo(0, 1), upTo(1, 1), 300, func(d *drama) []explore.Body {
 			return []explore.Body{d.does("pair", 1, pair(260)), d.does("pair", 2, pair(1))}
 		}),
+		one("two try to take all of many", upTo(3, 0), upTo(4, 0), 270, 270, 270),
+		one("three try to take one", upTo(1, 0), upTo(2, 0), 1, 1, 1, 1),
+		one("a try to take many, beside others", upTo(2, 0), upTo(2, 0), 270, 270, 1),
 		books("one process returns and takes, and another", upTo(2, 0), upTo(3, 0), 4, func(d *drama) []explore.Body {
 			d.starts(2, 1)
 			d.starts(1, 1)

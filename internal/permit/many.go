@@ -120,12 +120,28 @@ func (s *Semaphore) takeAtOnce(t *turn) (bool, error) {
 	return done, err
 }
 
-// tryAcquireMany takes n permits in several steps if so many are free. It does
-// so without bulk if somebody else has it: the owner may be stopped.
+// tries bounds how often tryAcquireMany tries while others do so too.
+const tries = 64
+
+// tryAcquireMany takes n permits in several steps if so many are free. Of two that
+// do so at once each may take what the other one needs, and give it back: whoever
+// sees all of them free again after that has to try again, or none of them would
+// get what was there all the time.
 func (s *Semaphore) tryAcquireMany(n int64) (bool, error) {
-	if s.core.free() < n {
-		return false, nil
+	for range tries {
+		if s.core.free() < n {
+			break
+		}
+		if done, err := s.trySteps(n); done || err != nil {
+			return done, err
+		}
 	}
+	return false, nil
+}
+
+// trySteps is takeSteps with bulk, or without if somebody else has it: the owner may
+// be stopped.
+func (s *Semaphore) trySteps(n int64) (bool, error) {
 	switch err := s.bulk.TryLock(); {
 	case err == nil:
 		defer s.freeBulk()
