@@ -28,6 +28,9 @@ func (p *Port) claimSlow(w uint64, lent uint32) (Claim, error) {
 		return Claim{}, ErrFull
 	}
 	p.aside(l.index).after.Store(w)
+	if p.head.notFull.waiting() {
+		p.passOnPlace(w)
+	}
 	return Claim{Index: l.index, word: l.word}, nil
 }
 

@@ -57,3 +57,50 @@ func TestShortMessageLeavesItsBlock(t *testing.T) {
 		b.checkEmpty()
 	}
 }
+
+// What was given back, or put aside before somebody began to look for it, is taken
+// even if more such messages come at each step of the search.
+func TestLateIsTakenWhileMoreCome(t *testing.T) {
+	for _, lap := range []uint32{0, 1<<31 - 3, 1<<32 - 3} {
+		b := newBed(t, ring.Spec{Cap: 3})
+		b.core.SetTickets(lap)
+		p, c := b.port(1), b.port(2)
+		mustPut(t, p, "a", "b", "c")
+		slow := mustTake(t, c)
+		again := mustReceive(t, c)
+		mustGet(t, c, "c")
+		c.Nack(again)
+		again = mustReceive(t, c)
+		if err := c.Ack(again); err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, p, "d", "e") // aside
+		other := b.port(3)
+		restless := func(want string) {
+			t.Helper()
+			var hook func()
+			hook = func() {
+				satomic.SetHook(nil)
+				b.core.Leave(4) // counts as one
+				satomic.SetHook(hook)
+			}
+			satomic.SetHook(hook)
+			m, err := other.TryReceive()
+			satomic.SetHook(nil)
+			if err != nil || string(other.Bytes(m)) != want {
+				t.Fatalf("%v, want %s", err, want)
+			}
+			if m.Attempt() > 1 {
+				other.Finish(m)
+			} else {
+				other.Nack(m)
+			}
+		}
+		restless("d")
+		restless("d")
+		restless("e")
+		restless("e")
+		c.Finish(slow)
+		b.checkEmpty()
+	}
+}

@@ -92,3 +92,77 @@ func TestLatePublishPassesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Places that became free behind one that is still being read woke their
+// producers in vain. When another one becomes free that is known to be a hole, all
+// of them are for those who wait.
+func TestHolesPassOn(t *testing.T) {
+	b := newBed(t, ring.Spec{Cap: 3})
+	slow, p := b.port(1), b.port(2)
+	mustPut(t, p, "a", "b", "c")
+	head := mustTake(t, slow)
+	again := mustReceive(t, slow)
+	slow.Nack(again)
+	again = mustReceive(t, slow)
+	finish := twoWaitBehind(t, b)
+	if err := slow.Ack(again); err != nil {
+		t.Fatal(err)
+	}
+	finish() // aside, both of them
+	slow.Finish(head)
+	mustGet(t, p, "x", "x")
+	b.checkEmpty()
+}
+
+// The same, but the first one of the places is where the tip is.
+func TestTipPassesOnHoles(t *testing.T) {
+	b := newBed(t, ring.Spec{Cap: 3})
+	slow, p := b.port(1), b.port(2)
+	mustPut(t, p, "a", "b", "c")
+	slow.Nack(mustReceive(t, slow))
+	head, second := mustTake(t, slow), mustTake(t, slow)
+	finish := twoWaitBehind(t, b)
+	slow.Finish(head)
+	finish() // one at the tip, one aside
+	slow.Finish(second)
+	mustGet(t, p, "x", "x")
+	b.checkEmpty()
+}
+
+// twoWaitBehind takes the last one of three messages and has two producers wait,
+// who get their places until finish returns.
+func twoWaitBehind(t *testing.T, b *bed) (finish func()) {
+	p := b.port(3)
+	mustGet(t, p, "c")
+	var waits []func() error
+	for slot := uint32(4); slot <= 5; slot++ {
+		q := b.patient(slot)
+		waits = append(waits, mustBlock(t, func() error { return q.Put(within(t), []byte("x")) }))
+	}
+	return func() {
+		t.Helper()
+		for _, wait := range waits {
+			if err := wait(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func mustTake(t testing.TB, p *ring.Port) ring.Message {
+	t.Helper()
+	m, err := p.TryTake()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func mustReceive(t testing.TB, p *ring.Port) ring.Message {
+	t.Helper()
+	m, err := p.TryReceive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -26,7 +26,7 @@ func (r *Ring) bumpLate() {
 func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 	for range lostRaces {
 		i, x, early := p.firstLate(pos)
-		if now := p.head.late.Load(); bumped(t, now) {
+		if now := p.head.late.Load(); bumped(t, now) && (x == 0 || p.cameAfter(t, i, x)) {
 			// A slot may have become LATE that the search had passed, before what it found.
 			t = now
 			continue
@@ -47,6 +47,14 @@ func (p *Port) takeLate(t, pos, state uint64) (m Message, ok bool, err error) {
 		}
 	}
 	return Message{}, false, errAgain
+}
+
+// cameAfter reports whether the message that made x the word of slot i was put aside
+// after late was t. Whatever its producer had put aside before it t counts otherwise,
+// and a search begun after that would have found it. And of messages that were given
+// back, none has to come before another: they are taken even if more and more come.
+func (r *Ring) cameAfter(t uint64, i uint32, x uint64) bool {
+	return i >= r.n && triesOf(x) == 0 && int32(r.aside(i).ticket.Load()-uint32(t>>32)) > 0
 }
 
 // hasLate reports whether there is a LATE message for a consumer at pos.

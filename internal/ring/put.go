@@ -139,9 +139,10 @@ func (p *Port) claimed(w uint64) {
 }
 
 // passOnPlace wakes one more producer if there is another place: several may have
-// become free at once, of which one producer was told.
+// become free at once, of which one producer was told. The next one may be the
+// tip's, or a hole, whichever the caller took.
 func (p *Port) passOnPlace(w uint64) {
-	if p.claimable(w, 1) {
+	if p.claimable(w, 1) || p.hasHole(p.countLent()+1) {
 		p.head.notFull.signal(1)
 	}
 }

@@ -308,7 +308,8 @@ scan:		atomic { i = 0; q = 255; y = 0; early = 0; best = 255 };
 			}
 		:: i == SLOTS -> break
 		od;
-		atomic { if :: seq != sq -> sq = seq; dn = done; goto scan :: else fi };
+		/* again, if nothing was found, or what was put aside since the search began */
+		atomic { if :: seq != sq && (q == 255 || (q >= RING && TRIES(y) == 0 && ticket[q] > sq)) -> sq = seq; dn = done; goto scan :: else fi };
 		if
 		:: atomic { q == 255 ->
 #ifdef BUG_SERVED_BLINDLY
