@@ -12,7 +12,7 @@ import (
 func kinds() []kind {
 	return []kind{
 		valueKind(), atomicKind(), mutexKind(), tableMutexKind(), semaphoreKind(), queueKind(), mapKind(), eventKind(),
-		rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind(), pipeKind(),
+		rwKind(), tableKind(), arrayKind(), barrierKind(), conditionKind(), pipeKind(), bytesKind(),
 	}
 }
 

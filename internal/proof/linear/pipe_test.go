@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/shoal-ipc/shoal/pipe"
@@ -168,6 +169,15 @@ type way struct {
 }
 
 func checkPipes(h *history) []part {
+	var list []part
+	for _, w := range waysOf(h) {
+		list = append(list, checkWay(h, w))
+	}
+	return list
+}
+
+// waysOf returns both directions of every pipe.
+func waysOf(h *history) []*way {
 	at := map[int][]int{} // by place: processes
 	known := map[int]bool{}
 	for i := range h.calls {
@@ -186,14 +196,14 @@ func checkPipes(h *history) []part {
 			}
 		}
 	}
-	var list []part
+	var list []*way
 	for i := range childrenAtOnce {
 		for from := range 2 {
-			list = append(list, checkWay(h, &way{
+			list = append(list, &way{
 				writer: endAt(i, from), reader: endAt(i, 1-from),
 				writers: at[holderOf(i, from)], readers: at[holderOf(i, 1-from)],
 				long: h.variant == 1,
-			}))
+			})
 		}
 	}
 	return list
@@ -226,21 +236,29 @@ func describePipe(x step) string {
 	return fmt.Sprintf("%s: %d %s", text, x.code, messageText(x.out[0]))
 }
 
-// die returns s after a death, and perhaps s itself, if it is not known whose it was.
-func (w *way) die(s wayState, proc int) []wayState {
-	list := []wayState{s}
+// ends returns which flags a death may set: more than one answer if it is not known
+// whose death it was.
+func (w *way) ends(proc int) []byte {
+	list := []byte{0}
 	for flag, procs := range map[byte][]int{noMore: w.writers, noEar: w.readers} {
-		for _, p := range procs {
-			if p != proc {
-				continue
-			}
-			for i, s := range list {
-				list[i] = s.set(flag)
-				if len(procs) > 1 {
-					list = append(list, s)
-				}
+		if !slices.Contains(procs, proc) {
+			continue
+		}
+		for i, flags := range list {
+			list[i] |= flag
+			if len(procs) > 1 {
+				list = append(list, flags)
 			}
 		}
+	}
+	return list
+}
+
+// die returns s after a death.
+func (w *way) die(s wayState, proc int) []wayState {
+	var list []wayState
+	for _, flags := range w.ends(proc) {
+		list = append(list, s.set(flags))
 	}
 	return list
 }

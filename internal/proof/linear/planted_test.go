@@ -253,7 +253,7 @@ func TestProofLinearHistories(t *testing.T) {
 			at(1, 31, 32, available, done, numbers{}, numbers{5}),
 		}, first},
 	}
-	for _, row := range slices.Concat(rows, barrierHistories(), conditionHistories(), pipeHistories()) {
+	for _, row := range slices.Concat(rows, barrierHistories(), conditionHistories(), pipeHistories(), bytesHistories()) {
 		t.Run(row.name, func(t *testing.T) {
 			h := &history{variant: row.variant, calls: row.calls, deaths: row.deaths, lanes: 3}
 			want := porcupine.Illegal
@@ -314,7 +314,10 @@ func broken() []kind {
 	careless := pipeKind()
 	careless.name, careless.variants = "careless pipe", 1
 	spoil(&careless, func(s *pipeSubject[small]) { s.rash = true })
-	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf, numbered, careless}
+	halving := bytesKind()
+	halving.name = "halving pipe"
+	spoil(&halving, func(s *bytesSubject) { s.halves = true })
+	return []kind{stale, torn, lossy, double, lax, forgetful, generous, selfish, hasty, early, deaf, numbered, careless, halving}
 }
 
 // spoil gives the children's subjects of k a fault.

@@ -1,0 +1,247 @@
+//go:build linux
+
+package linear
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A history of bytes is checked in parts: each direction of a pipe for itself, and
+// each deadline. So the states are small, and few calls meet in one of them.
+
+func checkBytes(h *history) []part {
+	var list []part
+	for _, w := range waysOf(h) {
+		list = append(list, checkStream(h, w))
+	}
+	deadlines := map[uint64]*history{}
+	for _, c := range h.calls {
+		if c.op != takesPlace && c.op != closeWrite && c.op != closeEnd && !(c.pending && c.op < limitReads) {
+			key := connOf(&c) << 1
+			if c.op == write || c.op == limitWrites {
+				key++
+			}
+			if deadlines[key] == nil {
+				deadlines[key] = new(history)
+			}
+			deadlines[key].calls = append(deadlines[key].calls, c)
+		}
+	}
+	sp := spec[deadline]{next: deadline.after}
+	for _, d := range deadlines {
+		list = append(list, part{sp.model(), d.steps(describeStream, one[*call], one[death])})
+	}
+	return list
+}
+
+func describeStream(x step) string {
+	if x.call == nil {
+		return fmt.Sprintf("death of %d", x.dead)
+	}
+	text := fmt.Sprintf("%s(%#x, %d) by %d", streamNames[x.op], connOf(x.call), max(uint64(lengthOf(x.call)), x.in[1]), x.proc)
+	if x.op == write {
+		text += fmt.Sprintf(" of %x, part %d", x.in[1], x.part)
+	}
+	if x.pending {
+		return text + " killed"
+	}
+	return fmt.Sprintf("%s: %d %d", text, x.code, x.out[0])
+}
+
+// deadline is the model of one.
+type deadline struct {
+	passed bool
+	at     uint64 // when it passes; never: it does not
+}
+
+// after is what d is after x, which is a call that it bounds, or that sets it. To
+// look at it is what a call begins with, whatever it finds behind that; so it is
+// an operation of its own.
+func (d deadline) after(x step) []deadline {
+	switch {
+	case x.op == limitReads || x.op == limitWrites:
+		next := deadline{x.in[1] == atOnce, x.in[1]}
+		if x.pending {
+			return []deadline{d, next}
+		}
+		if x.code == over {
+			return []deadline{d}
+		}
+		return only(x.code == done, next)
+	case x.code == over:
+		return []deadline{d}
+	case x.code == gaveUp && !d.passed:
+		d.passed = d.at > atOnce && uint64(x.end) >= d.at
+		return only(d.passed, d)
+	}
+	return only(d.passed == (x.code == gaveUp), d)
+}
+
+// stream is the model of a direction. A Write adds all its bytes at the moment at
+// which the first of them comes, and is in the middle until its end: nobody reads
+// more than there is.
+type stream struct {
+	flags  byte
+	unread string // what was written and not read
+	middle uint64 // the Write that has begun and not ended
+	loose  int    // how many bytes at the end of unread are perhaps not there: a killed Write's
+	gone   int    // how many at its beginning are perhaps not there: a killed Read's
+}
+
+// cutWrite is in the middle for ever: its process was killed there.
+const cutWrite = ^uint64(0)
+
+func (s stream) is(flag byte) bool { return s.flags&flag != 0 }
+func (s stream) open() bool        { return !s.is(noMore) && !s.is(noEar) }
+func (s stream) fits() bool        { return len(s.unread)-s.gone <= streamBuffer }
+
+func (s stream) set(flags byte) stream {
+	s.flags |= flags
+	return s
+}
+
+func (s stream) String() string {
+	return fmt.Sprintf("flags %b, %d bytes %x, in the middle of %x, %d perhaps not written, %d perhaps read",
+		s.flags, len(s.unread), s.unread[:min(len(s.unread), 16)], s.middle, s.loose, s.gone)
+}
+
+func checkStream(h *history, w *way) part {
+	mine := &history{lanes: h.lanes, deaths: h.deaths}
+	for _, c := range h.calls {
+		var concerns bool
+		switch c.op {
+		case write, closeWrite:
+			concerns = endOf(&c) == w.writer
+		case read, poll:
+			concerns = endOf(&c) == w.reader
+		case closeEnd:
+			concerns = endOf(&c) == w.writer || endOf(&c) == w.reader
+		}
+		if concerns {
+			mine.calls = append(mine.calls, c)
+		}
+	}
+	sp := spec[stream]{
+		next: func(s stream, x step) []stream { return s.after(w, x) },
+		show: stream.String,
+	}
+	return part{sp.model(), mine.steps(describeStream, streamSteps, one[death])}
+}
+
+// streamSteps is two for a Write that has a beginning and an end; and for answers of
+// which one half is about this end, and the other about the other end.
+func streamSteps(c *call) int {
+	if !c.pending && (c.op == write && c.out[0] > 0 || c.code == noPeer || c.code == atEnd) {
+		return 2
+	}
+	return 1
+}
+
+func (s stream) after(w *way, x step) []stream {
+	switch {
+	case x.call == nil:
+		var list []stream
+		for _, flags := range w.ends(x.dead) {
+			list = append(list, s.set(flags))
+		}
+		return list
+	case x.op == closeWrite && x.code == over:
+		return only(s.is(noEnd), s)
+	case x.op == closeWrite:
+		return maybeStream(x, s, s.set(noMore), !s.is(noEnd))
+	case x.op == closeEnd && endOf(x.call) == w.writer:
+		return maybeStream(x, s, s.set(noMore|noEnd), true)
+	case x.op == closeEnd:
+		return maybeStream(x, s, s.set(noEar), true)
+	case x.op == write && x.pending:
+		return s.killedWrite(x)
+	case x.op == write:
+		return s.write(x)
+	case x.op != write && x.code == gaveUp && !x.pending:
+		return only(!s.is(noEar) && x.out[0] == 0, s)
+	case x.op == read && x.pending:
+		some := s
+		some.gone = min(len(s.unread), s.gone+int(x.in[1]))
+		return []stream{s, some}
+	case x.op == read:
+		return s.read(x)
+	}
+	return only(x.pending || x.code == over && s.is(noEar) || x.code == done && !s.is(noEar) && (len(s.unread) > 0 || s.is(noMore)), s)
+}
+
+func maybeStream(x step, s, next stream, ok bool) []stream {
+	if x.pending {
+		return []stream{s, next}
+	}
+	return only(ok && x.code == done, next)
+}
+
+func (s stream) add(number uint64, n int) stream {
+	s.unread += string(bytesOf(number, lengthOfAll)[:n])
+	s.middle = number
+	return s
+}
+
+// lengthOfAll is more than any Write has.
+const lengthOfAll = 4 * streamBuffer
+
+func (s stream) write(x step) []stream {
+	n, length := int(x.out[0]), lengthOf(x.call)
+	switch {
+	case n > length || (n == length) != (x.code == done) && length > 0:
+		return nil
+	case x.part == 0 && n > 0:
+		return only(s.middle == 0 && s.open(), s.add(x.in[1], n))
+	case x.part == 0 && x.code == noPeer:
+		return only(!s.is(noEnd), s)
+	case n > 0 && (s.middle != x.in[1] || !s.fits()):
+		return nil
+	case n > 0:
+		s.middle = 0
+	}
+	switch x.code {
+	case done:
+		return only(s.open(), s)
+	case noPeer:
+		return only(!s.open(), s)
+	case over:
+		return only(s.is(noEnd), s)
+	}
+	return only(x.code == gaveUp && !s.is(noEnd), s)
+}
+
+// killedWrite wrote nothing, or all before others, or as the last one a first part.
+func (s stream) killedWrite(x step) []stream {
+	n := lengthOf(x.call)
+	if !s.open() || s.middle != 0 || n == 0 {
+		return []stream{s}
+	}
+	all, some := s.add(x.in[1], n), s.add(x.in[1], n)
+	all.middle, some.middle, some.loose = 0, cutWrite, n
+	return []stream{s, all, some}
+}
+
+func (s stream) read(x step) []stream {
+	n := int(x.out[0])
+	switch {
+	case x.code == over && n == 0:
+		return only(s.is(noEar), s)
+	case x.code == atEnd && n == 0 && x.part == 0:
+		return only(!s.is(noEar), s)
+	case x.code == atEnd && n == 0:
+		ok := s.is(noMore) && len(s.unread) <= s.loose+s.gone
+		s.unread, s.loose, s.gone = "", 0, 0
+		return only(ok, s)
+	case x.code != done || s.is(noEar) || n > int(x.in[1]) || n == 0 && x.in[1] > 0:
+		return nil
+	}
+	for first := range s.gone + 1 {
+		if rest := s.unread[first:]; len(rest) >= n && sumOf(rest[:n]) == x.out[1] {
+			s.unread, s.gone = strings.Clone(rest[n:]), 0
+			s.loose = min(s.loose, len(s.unread))
+			return []stream{s}
+		}
+	}
+	return nil
+}
