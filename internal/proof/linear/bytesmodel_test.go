@@ -17,16 +17,18 @@ func checkBytes(h *history) []part {
 	}
 	deadlines := map[uint64]*history{}
 	for _, c := range h.calls {
-		if c.op != takesPlace && c.op != closeWrite && c.op != closeEnd && !(c.pending && c.op < limitReads) {
-			key := connOf(&c) << 1
-			if c.op == write || c.op == limitWrites {
-				key++
-			}
-			if deadlines[key] == nil {
-				deadlines[key] = new(history)
-			}
-			deadlines[key].calls = append(deadlines[key].calls, c)
+		key := connOf(&c) << 1
+		switch c.op {
+		case write, limitWrites:
+			key++
+		case read, poll, limitReads:
+		default:
+			continue
 		}
+		if deadlines[key] == nil {
+			deadlines[key] = new(history)
+		}
+		deadlines[key].calls = append(deadlines[key].calls, c)
 	}
 	sp := spec[deadline]{next: deadline.after}
 	for _, d := range deadlines {
@@ -69,7 +71,7 @@ func (d deadline) after(x step) []deadline {
 			return []deadline{d}
 		}
 		return only(x.code == done, next)
-	case x.code == over:
+	case x.pending || x.code == over:
 		return []deadline{d}
 	case x.code == gaveUp && !d.passed:
 		d.passed = d.at > atOnce && uint64(x.end) >= d.at
