@@ -11,10 +11,10 @@ import (
 // keeping others away, and how long those others wait at most for its sake.
 const patience = time.Millisecond
 
-// waitBlock is takeBlock, but it waits for room. An error of stop ends the wait.
+// waitBlock is lookForBlock, but it waits for room. An error of stop ends the wait.
 func (p *Port) waitBlock(ctx context.Context, size int64, stop func() error) (b uint32, err error) {
 	if g := p.head.gatherer.Load(); g == 0 || g == p.me {
-		if b, err = p.takeBlock(size); err != ErrFull {
+		if b, err = p.lookForBlock(size); err != ErrFull {
 			return b, err
 		}
 	}
@@ -63,7 +63,7 @@ func (g *gathering) polite() (uint32, error) {
 	if other := p.head.gatherer.Load(); other != 0 && other != p.me && time.Since(g.began) < patience {
 		return 0, ErrFull
 	}
-	return p.takeBlock(g.size)
+	return p.lookForBlock(g.size)
 }
 
 func (g *gathering) try() (uint32, error) {

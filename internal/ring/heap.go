@@ -49,7 +49,34 @@ func keepPieces(w, kind uint64, tag uint16, who uint32) uint64 {
 // takeBlock takes a block for a message of size bytes. It fails with ErrFull if
 // there is none now. The block belongs to this participant until it is queued,
 // lent or freed.
+//
+// One look at all of them does not say that there is none: a block may become free
+// that it has passed, before another one is taken that it comes to. So it announces a
+// sleeper, though nobody will sleep, and looks again: who frees a block then changes
+// that word.
 func (p *Port) takeBlock(size int64) (uint32, error) {
+	b, err := p.lookForBlock(size)
+	for range blockLooks {
+		if err != ErrFull {
+			break
+		}
+		word, ok := p.head.space.announce()
+		if !ok {
+			break
+		}
+		if b, err = p.lookForBlock(size); p.head.space.word.Load() == word {
+			break
+		}
+	}
+	return b, err
+}
+
+// blockLooks is how often takeBlock looks; more often only if blocks are freed all
+// the time and each is taken before it comes to it.
+const blockLooks = 64
+
+// lookForBlock takes the first block that it comes to, if any.
+func (p *Port) lookForBlock(size int64) (uint32, error) {
 	if p.cells > 0 && size <= p.spec.SlotSize {
 		// The cell of the slot that comes next is most likely free, as all goes round.
 		if b, ok := p.takeCell(indexOf(p.writeHint.Load())); ok {
