@@ -31,11 +31,12 @@ func (s *Segment) look(f func(a *attachment) error) error {
 func (s *Segment) Stat() (st Stat, err error) {
 	err = s.look(func(a *attachment) error {
 		st = Stat{
-			Size:    int64(a.header.size.Load()),
 			Used:    a.used(),
+			Size:    int64(a.header.size.Load()),
 			Created: time.Unix(0, int64(a.header.created.Load())),
 			Deaths:  a.header.deaths.Load(),
 		}
+		st.Used = min(st.Used, st.Size) // what came and went meanwhile may be counted twice
 		return nil
 	})
 	return st, err
@@ -45,14 +46,23 @@ func (s *Segment) Stat() (st Stat, err error) {
 // are not yet repaired. It waits for no lock.
 func (s *Segment) Participants() (ps []Participant, err error) {
 	err = s.look(func(a *attachment) error {
-		for slot := uint32(1); slot <= a.highest(); slot++ {
-			if a.present(slot) {
-				ps = append(ps, a.participant(slot))
-			}
-		}
+		ps = a.attached()
 		return nil
 	})
 	return ps, err
+}
+
+// attached returns the participants that have not closed the segment.
+func (k *keeper) attached() (ps []Participant) {
+	for slot := uint32(1); slot <= k.highest(); slot++ {
+		if !k.present(slot) {
+			continue
+		}
+		if p, ok := k.observe(slot); ok {
+			ps = append(ps, p)
+		}
+	}
+	return ps
 }
 
 // participant returns what is known of a slot, whether it is taken or not.
@@ -60,6 +70,32 @@ func (k *keeper) participant(slot uint32) Participant {
 	if slot < 1 || int64(slot) > k.geo.slots {
 		return Participant{Slot: int(slot)}
 	}
+	p, _ := k.observe(slot)
+	return p
+}
+
+// observe returns what is known of a slot, and whether it is all of one participant.
+// Meanwhile the slot may become another one's, who changes the generation first and
+// takes the slot last: so what was read of a slot that is taken, between two looks at
+// one generation, is whole.
+func (k *keeper) observe(slot uint32) (who Participant, whole bool) {
+	generation := &k.participants[slot-1].generation
+	for range participantLooks {
+		g, taken := generation.Load(), k.taken(slot)
+		who = k.describe(slot)
+		if taken && generation.Load() == g {
+			return who, true
+		}
+	}
+	return who, false
+}
+
+// participantLooks is how often a participant is looked at that comes or goes, or has
+// gone.
+const participantLooks = 16
+
+// describe returns what a slot says that may have another participant meanwhile.
+func (k *keeper) describe(slot uint32) Participant {
 	p := &k.participants[slot-1]
 	return Participant{
 		Slot:     int(slot),
@@ -106,11 +142,25 @@ func (s *Segment) Holds() (hs []Hold, err error) {
 
 func (k *keeper) holds() []Hold {
 	var hs []Hold
+	before := k.generations()
 	k.eachHold(func(r *record, h object.Hold) bool {
-		hs = append(hs, Hold{Object: r.name, Kind: h.What, Count: h.Count, Participant: k.participant(h.Slot)})
+		who := k.participant(h.Slot)
+		if slot := int(h.Slot); slot >= 1 && slot < len(before) && k.participants[slot-1].generation.Load() != before[slot] {
+			return true // the slot is another one's by now, who need not be the holder
+		}
+		hs = append(hs, Hold{Object: r.name, Kind: h.What, Count: h.Count, Participant: who})
 		return len(hs) < maxHolds
 	})
 	return hs
+}
+
+// generations returns how many participants each slot has had, by slot.
+func (k *keeper) generations() []uint32 {
+	list := make([]uint32, k.highest()+1)
+	for slot := range list[1:] {
+		list[slot+1] = k.participants[slot].generation.Load()
+	}
+	return list
 }
 
 // eachHold calls yield for what participants hold of objects, until it returns false.

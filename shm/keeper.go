@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"time"
@@ -147,8 +148,10 @@ func (k *keeper) unlink() error {
 
 // attach makes this process a participant and returns its slot. The commit is
 // the slot's word, which the guardian thread takes in such a way that the
-// kernel marks it when this process ends.
+// kernel marks it when this process ends. If none is to be had, but one was only
+// looked at by somebody at that moment, the error is errLeaving, too.
 func (k *keeper) attach() (uint32, member, error) {
+	busy := false
 	for slot := uint32(1); int64(slot) <= k.geo.slots; slot++ {
 		if k.taken(slot) { // pairs with: shm.participant.word (repair)
 			continue
@@ -160,6 +163,7 @@ func (k *keeper) attach() (uint32, member, error) {
 		}
 		m, err := k.back.join(slot)
 		if err == errTaken { //nolint:errorlint // our own sentinel, never wrapped
+			busy = true // whoever audits it has its byte
 			continue
 		}
 		if err != nil {
@@ -169,14 +173,19 @@ func (k *keeper) attach() (uint32, member, error) {
 		bump(&k.header.control)
 		return slot, m, nil
 	}
-	return 0, nil, &SpaceError{Segment: k.called(), Need: 1, Limit: limitParticipants}
+	var err error = &SpaceError{Segment: k.called(), Need: 1, Limit: limitParticipants}
+	if busy {
+		err = errors.Join(err, errLeaving)
+	}
+	return 0, nil, err
 }
 
 // introduce says who has the slot now, in a slot that is free and may have had
 // another participant.
-func (p *participant) introduce() {
-	me := self()
-	p.generation.Add(1)
+func (p *participant) introduce() { p.introduceAs(self()) }
+
+func (p *participant) introduceAs(me identityOfProcess) {
+	p.generation.Add(1) // first: see keeper.participant
 	p.left.Store(0)
 	p.phase.Store(0)
 	p.recorded.Store(0)

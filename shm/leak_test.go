@@ -28,8 +28,8 @@ func used() resources {
 // settled waits until no more is used than before, but for a few that the runtime
 // itself may have come to need; if that does not happen, it says what is used.
 func settled(before resources) (now resources, ok bool) {
-	const slack = 12   // each of 30 rounds would leak at least one
-	const threads = 12 // mappings of new threads
+	const slack = 12   // each of 60 rounds would leak at least one
+	const threads = 36 // mappings of new threads, of which a loaded machine makes more
 	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(time.Millisecond) {
 		runtime.GC()
 		now = used()
@@ -72,7 +72,7 @@ var childFails = registerChild("fails", func(args []string) {
 		func() error { return seg.Remove(ctx, "none") },
 	}
 	var before resources
-	for i := range 40 {
+	for i := range 70 {
 		if i == 10 {
 			runtime.GC()
 			before = used()
