@@ -22,7 +22,7 @@ import (
 // names returns the models, so that none is lost unseen.
 func names() []string {
 	return []string{
-		"barrier", "condition", "event", "mutex", "queue", "queue_fence", "queue_owner", "queue_wake", "rwmutex", "segment",
+		"barrier", "condition", "event", "hashmap", "mutex", "queue", "queue_fence", "queue_owner", "queue_wake", "rwmutex", "segment",
 		"semaphore", "semaphore_wake", "table",
 	}
 }
@@ -105,6 +105,20 @@ func TestVerdict(t *testing.T) {
 		if got := judge(test.output); got != test.want {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
+	}
+}
+
+// TestNames checks that every model is searched.
+func TestNames(t *testing.T) {
+	files, err := filepath.Glob("*.pml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, file := range files {
+		files[i] = strings.TrimSuffix(file, ".pml")
+	}
+	if !slices.Equal(files, names()) {
+		t.Errorf("there are %q, and searched are %q", files, names())
 	}
 }
 
