@@ -304,7 +304,7 @@ func (a *attachment) checkParticipants() []error {
 
 func (a *attachment) checkDirectory() []error {
 	var errs []error
-	names := map[string]int{}
+	names := map[string]record{}
 	var last []record
 	for i := range a.entries {
 		r, err := a.read(i)
@@ -317,13 +317,13 @@ func (a *attachment) checkDirectory() []error {
 		}
 		base := a.geo.entriesOff + int64(i)*entrySize
 		if r.state == entryLive {
-			if j, ok := names[r.name]; ok {
-				errs = append(errs, corruptSegment(a.label, mem.Corrupt("entry.name", base, r.name, fmt.Sprint("not that of entry ", j))))
+			if o, ok := names[r.name]; ok && a.unchanged(o) {
+				errs = append(errs, corruptSegment(a.label, mem.Corrupt("entry.name", base, r.name, fmt.Sprint("not that of entry ", o.index))))
 			}
-			names[r.name] = i
+			names[r.name] = r
 		}
 		for _, o := range last {
-			if r.off < o.off+o.size && o.off < r.off+r.size {
+			if r.off < o.off+o.size && o.off < r.off+r.size && a.unchanged(o) {
 				errs = append(errs, corruptSegment(a.label, mem.Corrupt("entry.off", base, r.off, fmt.Sprint("outside of entry ", o.index))))
 			}
 		}
@@ -331,6 +331,12 @@ func (a *attachment) checkDirectory() []error {
 		errs = append(errs, a.checkObject(r)...)
 	}
 	return errs
+}
+
+// unchanged reports whether an entry still says what r does: then it did so when any
+// other one was read since.
+func (a *attachment) unchanged(r record) bool {
+	return a.entries[r.index].state.Load() == packState(r.generation, r.state)
 }
 
 func (a *attachment) checkObject(r record) []error {
