@@ -22,8 +22,8 @@ import (
 // names returns the models, so that none is lost unseen.
 func names() []string {
 	return []string{
-		"barrier", "condition", "event", "hashmap", "mutex", "queue", "queue_fence", "queue_owner", "queue_wake", "rwmutex", "segment",
-		"semaphore", "semaphore_wake", "table",
+		"barrier", "condition", "event", "hashmap", "mutex", "pipe", "queue", "queue_fence", "queue_owner",
+		"queue_wake", "rwmutex", "segment", "semaphore", "semaphore_wake", "table",
 	}
 }
 
