@@ -41,6 +41,10 @@ type Spec struct {
 }
 
 // Options says how this process uses a segment. A nil *Options is the zero value.
+//
+// Nobody knows of a process that is ReadOnly: if an object that it has open is
+// removed, and the room is another object's by then, it reads what is there, as
+// whatever it took the object for.
 type Options struct {
 	Dir      string               // where the segment's file lives; default $SHOAL_DIR, else /dev/shm
 	ReadOnly bool                 // look, without becoming a participant: nothing can be locked, taken or stored
