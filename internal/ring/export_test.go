@@ -107,3 +107,46 @@ func (p *Port) ClaimAnyway() (Claim, error) {
 	c, _, err := p.walkClaim(w, 1)
 	return c, err
 }
+
+// Used returns how many places are taken, or spoken for.
+func (r *Ring) Used() uint32 {
+	n := r.countLent()
+	for i := range r.n {
+		if stateOf(r.slots.At(i).word.Load()) != free {
+			n++
+		}
+	}
+	return n
+}
+
+// Deliverable returns which messages somebody could take first now, and how often
+// each of them was delivered.
+func (r *Ring) Deliverable() map[string]int {
+	found := map[string]int{}
+	add := func(i uint32, x uint64) {
+		found[string(r.inlineBytes(i)[:r.slots.At(i).length])] = int(triesOf(x))
+	}
+	at := r.head.readPos.Load()
+	for range 8 * r.n {
+		i := indexOf(at)
+		x := r.slots.At(i).word.Load()
+		d := ahead(x, at)
+		if d > 0 {
+			at = r.skip(at, x)
+		} else if d == 0 && passedBy(stateOf(x)) {
+			at = r.next(at)
+		} else {
+			if d == 0 && stateOf(x) == full {
+				add(i, x)
+			}
+			break
+		}
+	}
+	for i := range r.all() {
+		x := r.slots.At(i).word.Load()
+		if stateOf(x) == late && (i < r.n || triesOf(x) > 0 || !before(at, r.aside(i).after.Load())) {
+			add(i, x)
+		}
+	}
+	return found
+}
