@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/explore"
 	"github.com/shoal-ipc/shoal/internal/kinds"
@@ -123,9 +125,22 @@ func (d *drama) repair(dead []uint32) {
 	}
 }
 
+// alone waits until what other tests have closed is given back, which goroutines do
+// when the collector comes: their steps would be taken for those of a body.
+func alone(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); opened.ended.Load() > 0; runtime.GC() {
+		if time.Now().After(end) {
+			t.Fatalf("%d attachments are closed and in use", opened.ended.Load())
+		}
+		runtime.Gosched()
+	}
+}
+
 // TestProofSchedulesOfTheDirectory tries the orders of the steps of those who look
 // for objects while others, who may die, remove and create them.
 func TestProofSchedulesOfTheDirectory(t *testing.T) {
+	alone(t)
 	play := func(looks map[string]uint32) func() explore.Play {
 		return func() explore.Play {
 			d := newDrama(t)

@@ -46,6 +46,7 @@ func TestAttachWhileAudited(t *testing.T) {
 // TestProofSchedulesOfParticipants has one look at who is attached, while a slot
 // becomes another process's: nobody is made of two.
 func TestProofSchedulesOfParticipants(t *testing.T) {
+	alone(t)
 	one := identityOfProcess{pid: 1, exe: "one"}
 	two := identityOfProcess{pid: 2, exe: "two"}
 	play := func(look func(k *keeper) []Participant) func() explore.Play {

@@ -41,7 +41,10 @@ func run(ctx context.Context, limit time.Duration) error {
 	defer p.Close()
 	for x := range 10 {
 		result, err := get(ctx, f.Go(ctx, p, x), limit)
+		var died *pool.WorkerDiedError
 		switch {
+		case errors.As(err, &died):
+			return err // somebody has killed it: that is no fault of the task's
 		case errors.Is(err, errOccurred):
 			fmt.Println("Caught exception: ", err)
 			fmt.Println(nil)
