@@ -77,7 +77,7 @@ func TestProofSchedulesOfParticipants(t *testing.T) {
 		}
 	}
 	explore.Prove(t, []explore.Scene{{
-		Name: "look, while one goes and another one comes", Quick: explore.Limits{Switches: 2}, Full: explore.Limits{Switches: 3},
+		Name: "look, while one goes and another one comes", Quick: explore.Limits{Switches: 2}, Full: explore.Limits{Switches: 2},
 		Play: play((*keeper).attached),
 	}})
 	explore.MustFind(t, explore.Limits{Switches: 2}, play(func(k *keeper) []Participant {
