@@ -126,7 +126,31 @@ func TestProofSchedulesOfDeliveries(t *testing.T) {
 		two("put into a hole, while it fills", upTo(1, 0), upTo(2, 0), hole),
 		two("put into a hole, one dies", upTo(0, 1), upTo(0, 1), hole),
 		dramas(t, ring.Spec{Cap: 3})("put into two holes, while one looks", upTo(2, 0), upTo(3, 0), holes),
+		dramas(t, ring.Spec{Cap: 3})("two wait to put, and get holes", upTo(1, 0), upTo(1, 0), waitingForHoles),
 	})
+}
+
+// waitingForHoles has two producers wait for places of which one shows that both
+// are free, behind a message that is not finished before they have put.
+func waitingForHoles(d *drama) []explore.Body {
+	d.has("abc")
+	p := d.port(5)
+	slow := must(p.TryTake())
+	d.came(5, p, slow)
+	_, again := d.holds(5, 1)
+	d.finish(5, p, must(p.TryTake()))
+	p.Nack(again[0])
+	again[0] = must(p.TryReceive())
+	done := func(m byte) bool { f := d.messages[m]; return f != nil && f.put }
+	return []explore.Body{
+		d.puts(1, "x", 1), d.puts(3, "y", 1),
+		{Name: "slow consumer", Run: func() error {
+			d.ends(5, p, again[0], func() error { return p.Ack(again[0]) })
+			explore.Until(func() bool { return done('x') && done('y') })
+			d.ends(5, p, slow, func() error { p.Finish(slow); return nil })
+			return nil
+		}},
+	}
 }
 
 // holes has a message put aside after another one, while a consumer looks for what
