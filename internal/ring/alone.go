@@ -24,7 +24,7 @@ func (p *Port) claimAlone() (Claim, error) {
 	if h.producer.Load() == p.me && h.closing.Load()|h.strict.Load() == 0 { // pairs with: ring.closing (Shutdown)
 		w := p.writeHint.Load()
 		i := indexOf(w)
-		if i < p.n && !p.anyLent() && p.slots.At(i).word.Load() == lapOf(w) { // pairs with: ring.slot.word (finishAlone)
+		if i < p.n && !p.anyLent() && p.slots.At(i).word.Load() == lapOf(w) { // pairs with: ring.slot.word (Finish)
 			p.sync.Acquire()
 			return Claim{Index: i, word: lapOf(w)}, nil
 		}
@@ -85,22 +85,6 @@ func (r *Ring) moreLent() bool {
 	return l[1].Load()|l[2].Load()|l[3].Load() != 0
 }
 
-// publishAlone puts the message that was written into slot s.
-func (p *Port) publishAlone(c Claim, s *slotHead) {
-	p.sync.Release()
-	side := p.putting
-	s.word.PublishAndLeave(word(lapOf(c.word), full, 0, 0), &side.tenure.Load().inside, side.busy) // commit; pairs with: ring.slot.word (takeAlone)
-	side.left()
-	w := p.next(c.word | uint64(c.Index))
-	p.writeHint.Store(w)
-	if c.Index%8 == 7 {
-		p.head.writePos.Publish(w)
-	}
-	if p.head.notEmpty.waiting() {
-		p.head.notEmpty.signalSlow(1)
-	}
-}
-
 // takeAlone is tryTake for a message that is taken for good.
 func (p *Port) takeAlone() (Message, error) {
 	s, h := p.taking, p.head
@@ -112,7 +96,7 @@ func (p *Port) takeAlone() (Message, error) {
 		r := p.readHint.Load()
 		if i := indexOf(r); i < p.n {
 			slot := p.slots.At(i)
-			x := slot.word.Load() // pairs with: ring.slot.word (publishAlone)
+			x := slot.word.Load() // pairs with: ring.slot.word (Publish)
 			if x == word(lapOf(r), full, 0, 0) && !pending(h.late.Load()) {
 				p.sync.Acquire()
 				if length := slot.length; slot.block == 0 && length <= p.inline {
@@ -154,24 +138,4 @@ func (p *Port) takeInCrowd(state uint64) (Message, error) {
 	m, err := p.takeAmong(state)
 	p.part(p.taking, err)
 	return m, err
-}
-
-// finishAlone ends a message of takeAlone. Until then it was FULL, so the shared
-// hint must not have passed it.
-func (p *Port) finishAlone(m Message) {
-	p.sync.Release()
-	side, h := p.taking, p.head
-	p.slots.At(m.Index).word.PublishAndLeave(nextFree(m.word), &side.tenure.Load().inside, side.busy) // commit; pairs with: ring.slot.word (claimAlone)
-	side.left()
-	r := p.next(lapOf(m.word) | uint64(m.Index))
-	p.readHint.Store(r)
-	if m.Index%8 == 7 {
-		h.readPos.Publish(r)
-	}
-	if h.notEmpty.waiting() {
-		p.passOn(r)
-	}
-	if h.notFull.waiting() || h.closing.Load() != 0 || h.idle.waiting() {
-		p.released()
-	}
 }

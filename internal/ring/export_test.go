@@ -16,6 +16,12 @@ func (r *Ring) SetLap(lap uint64) {
 	r.head.readPos.Store(at)
 }
 
+// SetPositions sets the positions that both sides start from.
+func (r *Ring) SetPositions(pos uint64) {
+	r.head.writePos.Store(pos)
+	r.head.readPos.Store(pos)
+}
+
 // SetTickets sets the counts of the word late.
 func (r *Ring) SetTickets(n uint32) { r.head.late.Store(uint64(n)<<32 | uint64(n)) }
 
@@ -106,6 +112,20 @@ func (p *Port) ClaimAnyway() (Claim, error) {
 	}
 	c, _, err := p.walkClaim(w, 1)
 	return c, err
+}
+
+// Lingers returns how often a producer at a full ring, and a consumer at an empty
+// one, would look at the other side before the next attempt, if nothing changed
+// meanwhile.
+func (p *Port) Lingers() (putting, getting int) {
+	count := func(l lead) int {
+		n := 1
+		for l.grows() {
+			n++
+		}
+		return n
+	}
+	return count(p.leadOfConsumer()), count(p.leadOfProducer())
 }
 
 // Used returns how many places are taken, or spoken for.

@@ -74,6 +74,11 @@ func (p *Port) take(ctx context.Context, state uint64) (Message, error) {
 }
 
 func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error) {
+	if p.lingerEmpty() {
+		if m, err = p.tryTake(state); !vain(err) {
+			return m, err
+		}
+	}
 	err = p.await(ctx, &p.notEmpty, func() error {
 		var err error
 		m, err = p.tryTake(state)
@@ -232,17 +237,30 @@ func (p *Port) Offset(m Message) int64 {
 // Finish ends a message that was taken by TryTake or Take: from here on nobody
 // gets it again.
 func (p *Port) Finish(m Message) {
-	if m.isAlone() {
-		p.finishAlone(m)
-		return
-	}
-	if m.block != 0 || m.Index >= p.n || triesOf(m.word) > 1 {
+	switch {
+	case m.isAlone(): // not a function of its own: the call would show
+		p.sync.Release()
+		side := p.taking
+		p.slots.At(m.Index).word.PublishAndLeave(nextFree(m.word), &side.tenure.Load().inside, side.busy) // commit; pairs with: ring.slot.word (claimAlone)
+		side.left()
+		h, r := p.head, p.next(lapOf(m.word)|uint64(m.Index))
+		p.readHint.Store(r) // not before the slot is free: until then the hint must not have passed it
+		if m.Index%8 == 7 {
+			h.readPos.Publish(r)
+		}
+		if h.notEmpty.waiting() {
+			p.passOn(r)
+		}
+		if h.notFull.waiting() || h.closing.Load() != 0 || h.idle.waiting() {
+			p.released()
+		}
+	case m.block != 0 || m.Index >= p.n || triesOf(m.word) > 1:
 		p.finishSlow(m)
-		return
+	default:
+		p.sync.Release()
+		p.store(&p.slots.At(m.Index).word, nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
+		p.released()
 	}
-	p.sync.Release()
-	p.store(&p.slots.At(m.Index).word, nextFree(m.word)) // commit; pairs with: ring.slot.word (walkClaim)
-	p.released()
 }
 
 // finishSlow is Finish for a message with a block, whose end is that the block is

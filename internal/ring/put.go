@@ -54,6 +54,11 @@ func (p *Port) Claim(ctx context.Context) (Claim, error) {
 }
 
 func (p *Port) claimWait(ctx context.Context) (c Claim, err error) {
+	if p.lingerFull() {
+		if c, err = p.claimInline(); !vain(err) {
+			return c, err
+		}
+	}
 	err = p.await(ctx, &p.notFull, func() error {
 		var err error
 		c, err = p.claimInline()
@@ -72,11 +77,22 @@ func (p *Port) Publish(c Claim, length int) {
 	s := p.slots.At(c.Index)
 	s.length = uint32(length)
 	s.block = 0
-	if c.isAlone() {
-		p.publishAlone(c, s)
+	if !c.isAlone() {
+		p.publish(c)
 		return
 	}
-	p.publish(c)
+	p.sync.Release()
+	side := p.putting
+	s.word.PublishAndLeave(word(lapOf(c.word), full, 0, 0), &side.tenure.Load().inside, side.busy) // commit; pairs with: ring.slot.word (takeAlone)
+	side.left()
+	w := p.next(c.word | uint64(c.Index))
+	p.writeHint.Store(w)
+	if c.Index%8 == 7 {
+		p.head.writePos.Publish(w)
+	}
+	if p.head.notEmpty.waiting() {
+		p.head.notEmpty.signalSlow(1)
+	}
 }
 
 func (p *Port) publish(c Claim) {

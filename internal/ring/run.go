@@ -122,5 +122,5 @@ func (p *Port) FinishRun(m Message, n int) {
 	first := &p.slots.At(m.Index).word
 	m.Index += uint32(n) - 1
 	satomic.PublishEach(first, p.slots.Stride(), n-1, nextFree(m.word)) // commit; pairs with: ring.slot.word (countRun)
-	p.finishAlone(m)
+	p.Finish(m)
 }

@@ -407,6 +407,31 @@ func TestSpin(t *testing.T) {
 	until(t, func() bool { return p.Spin(w.Load) })
 }
 
+func TestLinger(t *testing.T) {
+	p, party := wait.NewPoint(new(satomic.Uint32), 0), newParty()
+	linger := func(most int) (looks int, waited bool) {
+		waited = p.Linger(func() bool { looks++; return looks < most })
+		return looks, waited
+	}
+	spins := !satomic.Checked && runtime.NumCPU() > 1 && runtime.GOMAXPROCS(0) > 1
+	for _, most := range []int{1, 2, 7} {
+		want := 0
+		if spins {
+			want = most
+		}
+		if looks, waited := linger(most); looks != want || waited != spins {
+			t.Errorf("%d looks of %d, and waited is %v", looks, most, waited)
+		}
+	}
+	if err := p.Enter(t.Context(), party); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Leave()
+	if looks, waited := linger(2); looks != 0 || waited {
+		t.Errorf("%d looks while somebody sleeps, and waited is %v", looks, waited)
+	}
+}
+
 // TestSpinAdapts counts how often Spin looks: less after failures, as at first
 // after a success, hardly when somebody sleeps already.
 func TestSpinAdapts(t *testing.T) {

@@ -38,6 +38,22 @@ func (p *Point) Spin(try func() bool) bool {
 	return false
 }
 
+// Linger is for who had to wait and will not have to for long, but would rather
+// come late than have to wait again at once: it pauses, as Spin does between two
+// looks, as long as more returns true after it, and reports whether it did so at
+// all. It does nothing where Spin would not spin. The caller bounds how often more
+// returns true, which must not block.
+func (p *Point) Linger(more func() bool) bool {
+	if !p.maySpin() {
+		return false
+	}
+	pauses := pausesPerPoll()
+	for pause(pauses); more(); {
+		pause(pauses)
+	}
+	return true
+}
+
 // maySpin reports whether another processor could do, while this one spins, what
 // try waits for; and whether try may hope to be first.
 func (p *Point) maySpin() bool {

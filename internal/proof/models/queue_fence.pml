@@ -6,7 +6,7 @@
  * asks for (membarrier), empties it at that moment. All other participants store
  * with a fence, so they have no buffers.
  *
- * Producer  claimAlone, publishAlone, leave; another goroutine's operation on the
+ * Producer  claimAlone, Publish, leave; another goroutine's operation on the
  *           same side with CROWD; it dies with DIES, also in the middle
  * Consumer  takeWait: announce, fence, the last look, Sleep; nothing, aboutToPut
  * Closer    Port.Shutdown

@@ -2,7 +2,7 @@
  * of internal/bare instruction by instruction.
  *
  * Goroutine enter (Enter: look, say so, look again, or turnedAway), and the work
- *           of claimAlone and publishAlone, or of claimInside and leave; else
+ *           of claimAlone and Publish, or of claimInside and leave; else
  *           join, revoke, the work of the crowd, and part
  * Closer    end
  * Buffer    what plain stores wait in: see queue_fence.pml
