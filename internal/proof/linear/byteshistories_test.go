@@ -30,6 +30,8 @@ func bytesHistories() []written {
 		return at(1, t, t+1, limitReads, done, numbers{from, when}, numbers{})
 	}
 	soon := at(0, 0, 0, limitWrites, done, numbers{to, 2}, numbers{})
+	late := at(0, 0, 0, limitWrites, done, numbers{to, 31}, numbers{})
+	lift := at(0, 1, 2, limitWrites, done, numbers{to, never}, numbers{})
 	seven, eight, long := bytesOf(7, 20), bytesOf(8, 20), bytesOf(9, most+50)
 	list := []written{
 		{"a Write in two parts", k, 0, true, []call{
@@ -88,6 +90,15 @@ func bytesHistories() []written {
 		}, firstDies()},
 		{"two killed Writes in part", k, 0, false, []call{
 			dead(7, 20), lane(dead(8, 20), 2), got(31, seven[:19]), got(33, eight[:3]), fails(35, atEnd),
+		}, firstDies()},
+		{"two killed Writes in part, the first had given up", k, 0, true, []call{
+			soon, dead(7, 20), lane(dead(8, 20), 2), got(31, seven[:19]), got(33, eight[:3]), fails(35, atEnd),
+		}, firstDies()},
+		{"two killed Writes in part, the first could not give up yet", k, 0, false, []call{
+			late, dead(7, 20), lane(dead(8, 20), 2), got(31, seven[:19]), got(33, eight[:3]), fails(35, atEnd),
+		}, firstDies()},
+		{"two killed Writes in part, the first may not give up any more", k, 0, false, []call{
+			soon, lift, dead(7, 20), lane(dead(8, 20), 2), got(31, seven[:19]), got(33, eight[:3]), fails(35, atEnd),
 		}, firstDies()},
 		{"a killed Read has read a part", k, 0, true, []call{
 			at(1, 1, 2, write, done, numbers{whereOf(from, 0, 20), 7}, numbers{20}),

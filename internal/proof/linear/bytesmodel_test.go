@@ -4,6 +4,7 @@ package linear
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -89,6 +90,9 @@ type stream struct {
 	middle uint64 // the Write that has begun and not ended
 	loose  int    // how many bytes at the end of unread are perhaps not there: a killed Write's
 	gone   int    // how many at its beginning are perhaps not there: a killed Read's
+	// Of the slack bytes of unread before slackEnd some last ones are not there, though
+	// others may be behind them: a killed Write's that had given up before.
+	slack, slackEnd int
 }
 
 // cutWrite is in the middle for ever: its process was killed there.
@@ -96,7 +100,7 @@ const cutWrite = ^uint64(0)
 
 func (s stream) is(flag byte) bool { return s.flags&flag != 0 }
 func (s stream) open() bool        { return !s.is(noMore) && !s.is(noEar) }
-func (s stream) fits() bool        { return len(s.unread)-s.gone <= streamBuffer }
+func (s stream) fits() bool        { return len(s.unread)-s.gone-s.slack <= streamBuffer }
 
 func (s stream) set(flags byte) stream {
 	s.flags |= flags
@@ -124,11 +128,39 @@ func checkStream(h *history, w *way) part {
 			mine.calls = append(mine.calls, c)
 		}
 	}
+	late := map[*call]bool{}
+	for i := range mine.calls {
+		late[&mine.calls[i]] = h.mayBeLate(&mine.calls[i])
+	}
 	sp := spec[stream]{
-		next: func(s stream, x step) []stream { return s.after(w, x) },
+		next: func(s stream, x step) []stream {
+			list := s.after(w, x)
+			if late[x.call] {
+				list = append(list, s.gaveUpWrite(x)...)
+			}
+			return list
+		},
 		show: stream.String,
 	}
 	return part{sp.model(), mine.steps(describeStream, streamSteps, one[death])}
+}
+
+// mayBeLate reports whether c is a Write of a killed process that may have given up
+// before, with a part written, and was not heard of any more: its deadline passes.
+func (h *history) mayBeLate(c *call) bool {
+	if c.op != write || !c.pending {
+		return false
+	}
+	var set []*call
+	for i := range h.calls {
+		if l := &h.calls[i]; l.op == limitWrites && connOf(l) == connOf(c) {
+			set = append(set, l)
+		}
+	}
+	return slices.ContainsFunc(set, func(l *call) bool {
+		replaced := slices.ContainsFunc(set, func(other *call) bool { return other.begin > l.end && other.end < c.begin })
+		return l.in[1] != never && l.in[1] <= uint64(c.end) && l.begin < c.end && !replaced
+	})
 }
 
 // streamSteps is two for a Write that has a beginning and an end; and for answers of
@@ -224,6 +256,18 @@ func (s stream) killedWrite(x step) []stream {
 	return []stream{s, all, some}
 }
 
+// gaveUpWrite wrote a first part and was over: others may come behind it. Two of them
+// are as many as a process has goroutines, and the second is the last one anyway.
+func (s stream) gaveUpWrite(x step) []stream {
+	n := lengthOf(x.call)
+	if !s.open() || s.middle != 0 || s.slack > 0 || n < 2 {
+		return nil
+	}
+	next := s.add(x.in[1], n)
+	next.middle, next.slack, next.slackEnd = 0, n-1, len(next.unread)
+	return []stream{next}
+}
+
 func (s stream) read(x step) []stream {
 	n := int(x.out[0])
 	switch {
@@ -232,18 +276,48 @@ func (s stream) read(x step) []stream {
 	case x.code == atEnd && n == 0 && x.part == 0:
 		return only(!s.is(noEar), s)
 	case x.code == atEnd && n == 0:
-		ok := s.is(noMore) && len(s.unread) <= s.loose+s.gone
-		s.unread, s.loose, s.gone = "", 0, 0
+		ok := s.is(noMore) && len(s.unread) <= s.loose+s.gone+s.slack
+		s = s.drop(len(s.unread))
+		s.gone = 0
 		return only(ok, s)
 	case x.code != done || s.is(noEar) || n > int(x.in[1]) || n == 0 && x.in[1] > 0:
 		return nil
 	}
 	for first := range s.gone + 1 {
-		if rest := s.unread[first:]; len(rest) >= n && sumOf(rest[:n]) == x.out[1] {
-			s.unread, s.gone = strings.Clone(rest[n:]), 0
-			s.loose = min(s.loose, len(s.unread))
-			return []stream{s}
+		if next, ok := s.take(first, n, x.out[1]); ok {
+			return []stream{next}
 		}
 	}
 	return nil
+}
+
+// take is s without its first bytes and the n that follow them, if these are the ones
+// that were read.
+func (s stream) take(first, n int, sum uint64) (stream, bool) {
+	if first > len(s.unread) {
+		return s, false
+	}
+	s = s.drop(first)
+	s.gone = 0
+	if len(s.unread) >= n && sumOf(s.unread[:n]) == sum {
+		return s.drop(n), true
+	}
+	for from := s.slackEnd - s.slack; from < min(n, s.slackEnd); from++ {
+		short := s
+		short.unread = s.unread[:from] + s.unread[s.slackEnd:]
+		short.slack, short.slackEnd = 0, 0
+		if len(short.unread) >= n && sumOf(short.unread[:n]) == sum {
+			return short.drop(n), true
+		}
+	}
+	return s, false
+}
+
+// drop is s without its first n bytes.
+func (s stream) drop(n int) stream {
+	s.unread = strings.Clone(s.unread[n:])
+	s.loose = min(s.loose, len(s.unread))
+	s.slackEnd = max(s.slackEnd-n, 0)
+	s.slack = min(s.slack, s.slackEnd)
+	return s
 }
