@@ -85,6 +85,13 @@ func bytesHistories() []written {
 		{"a killed Write comes on behind the end", k, 0, false, []call{
 			dead(7, 20), got(31, seven[:7]), fails(33, atEnd), got(35, seven[7:]),
 		}, firstDies()},
+		{"a Write gave up, another one came, and the end was closed before it said so", k, 0, true, []call{
+			wrote(1, 20, 9, most+50, most, over), got(3, long[:most]), lane(wrote(5, 6, 7, 20, 20, done), 2), got(7, seven),
+			lane(closes(9, closeEnd, to), 2),
+		}, nil},
+		{"a Write says that the end is closed, which it is not", k, 0, false, []call{
+			wrote(1, 20, 9, most+50, most, over), got(3, long[:most]), lane(closes(21, closeEnd, to), 2),
+		}, nil},
 		{"two killed Writes", k, 0, true, []call{
 			dead(7, 20), lane(dead(8, 20), 2), got(31, seven), got(33, eight[:3]), fails(35, atEnd),
 		}, firstDies()},

@@ -164,8 +164,13 @@ func (h *history) mayBeLate(c *call) bool {
 }
 
 // streamSteps is two for a Write that has a beginning and an end; and for answers of
-// which one half is about this end, and the other about the other end.
+// which one half is about this end, and the other about the other end. A Write that
+// gave up with a part written says that the end is closed if that is so by then, and
+// others may have written in between: that is a third one.
 func streamSteps(c *call) int {
+	if !c.pending && c.op == write && c.out[0] > 0 && c.code == over {
+		return 3
+	}
 	if !c.pending && (c.op == write && c.out[0] > 0 || c.code == noPeer || c.code == atEnd) {
 		return 2
 	}
@@ -229,10 +234,15 @@ func (s stream) write(x step) []stream {
 		return only(s.middle == 0 && s.open(), s.add(x.in[1], n))
 	case x.part == 0 && x.code == noPeer:
 		return only(!s.is(noEnd), s)
+	case x.part == 2:
+		return only(s.is(noEnd), s)
 	case n > 0 && (s.middle != x.in[1] || !s.fits()):
 		return nil
 	case n > 0:
 		s.middle = 0
+	}
+	if n > 0 && x.code == over {
+		return []stream{s}
 	}
 	switch x.code {
 	case done:
