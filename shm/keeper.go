@@ -185,7 +185,7 @@ func (k *keeper) attach() (uint32, member, error) {
 func (p *participant) introduce() { p.introduceAs(self()) }
 
 func (p *participant) introduceAs(me identityOfProcess) {
-	p.generation.Add(1) // first: see keeper.participant
+	p.generation.Add(1) // first: see keeper.observe
 	p.left.Store(0)
 	p.phase.Store(0)
 	p.recorded.Store(0)

@@ -130,22 +130,28 @@ func TestProofSchedulesOfDeliveries(t *testing.T) {
 	})
 }
 
+// slowConsumer has participant 5 in the middle of taking the first of three messages,
+// with the second one delivered to it again and the third one consumed.
+func slowConsumer(d *drama) (p *ring.Port, slow, again ring.Message) {
+	d.has("abc")
+	p = d.port(5)
+	slow = must(p.TryTake())
+	d.came(5, p, slow)
+	_, held := d.holds(5, 1)
+	d.finish(5, p, must(p.TryTake()))
+	p.Nack(held[0])
+	return p, slow, must(p.TryReceive())
+}
+
 // waitingForHoles has two producers wait for places of which one shows that both
 // are free, behind a message that is not finished before they have put.
 func waitingForHoles(d *drama) []explore.Body {
-	d.has("abc")
-	p := d.port(5)
-	slow := must(p.TryTake())
-	d.came(5, p, slow)
-	_, again := d.holds(5, 1)
-	d.finish(5, p, must(p.TryTake()))
-	p.Nack(again[0])
-	again[0] = must(p.TryReceive())
+	p, slow, again := slowConsumer(d)
 	done := func(m byte) bool { f := d.messages[m]; return f != nil && f.put }
 	return []explore.Body{
 		d.puts(1, "x", 1), d.puts(3, "y", 1),
 		{Name: "slow consumer", Run: func() error {
-			d.ends(5, p, again[0], func() error { return p.Ack(again[0]) })
+			d.ends(5, p, again, func() error { return p.Ack(again) })
 			explore.Until(func() bool { return done('x') && done('y') })
 			d.ends(5, p, slow, func() error { p.Finish(slow); return nil })
 			return nil
@@ -156,15 +162,8 @@ func waitingForHoles(d *drama) []explore.Body {
 // holes has a message put aside after another one, while a consumer looks for what
 // was put aside: it must not see the second one alone.
 func holes(d *drama) []explore.Body {
-	d.has("abc")
-	p := d.port(5)
-	slow := must(p.TryTake())
-	d.came(5, p, slow)
-	_, again := d.holds(5, 1)
-	d.finish(5, p, must(p.TryTake()))
-	p.Nack(again[0])
-	again[0] = must(p.TryReceive())
-	d.ends(5, p, again[0], func() error { return p.Ack(again[0]) })
+	p, slow, again := slowConsumer(d)
+	d.ends(5, p, again, func() error { return p.Ack(again) })
 	return []explore.Body{
 		d.tries(3, "xy", 1), d.looks(4, 2), // participant 3 begins with the first slot of a loan
 		{Name: "slow consumer", Slot: 5, Run: func() error {
