@@ -193,6 +193,31 @@ func TestDeathIsBounded(t *testing.T) {
 			t.Error("no error")
 		}
 	})
+	t.Run("workers that get ready no more end a stream", func(t *testing.T) {
+		p := mustNew(t, &pool.Options{Workers: 1, Chunk: 1})
+		numbers := func(yield func(int) bool) {
+			for i := 0; yield(i); i++ {
+			}
+		}
+		n := 0
+		var last error
+		for _, err := range square.Stream(ctx, p, numbers) {
+			if n++; n == 10 {
+				t.Setenv("POOL_TEST_MAIN", "exit")
+				if err := p.Workers()[0].Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			last = err
+		}
+		var exit *process.ExitError
+		if !errors.As(last, &exit) || exit.Code != 9 {
+			t.Errorf("the last of %d: %T %v", n, last, last)
+		}
+		if _, err := square.Call(ctx, p, 3); !errors.Is(err, last) {
+			t.Errorf("after %v: %v", last, err)
+		}
+	})
 	t.Run("a stopped worker holds up nobody else", func(t *testing.T) {
 		p := mustNew(t, &pool.Options{Workers: 2, Grace: 10 * time.Millisecond})
 		who, err := pid.Call(ctx, p, struct{}{})

@@ -43,6 +43,10 @@
 // run again as often as Options.Retries says, or fails with a *WorkerDiedError. So
 // each task ends once, in a result or in an error, whatever dies when.
 //
+// A pool gives up when its workers end before they are ready, or cannot be started,
+// again and again: all tasks that it has fail with the reason, and so does what comes
+// later.
+//
 // # Time
 //
 // The ctx of a call bounds its tasks: when it ends, those that have not begun

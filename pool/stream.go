@@ -12,9 +12,10 @@ import (
 // a little ahead: as much as keeps the workers busy, and no more before results
 // are used. An error is that of one element, and the stream goes on.
 //
-// When ctx is done, or the pool is closed, the last pair has that error. Breaking
-// off the loop cancels what has not ended. in runs in a goroutine of its own,
-// which then ends when in yields the next time; a panic in it is one of the loop.
+// When ctx is done, or the pool is closed or has given up, the last pair has that
+// error. Breaking off the loop cancels what has not ended. in runs in a goroutine of
+// its own, which then ends when in yields the next time; a panic in it is one of the
+// loop.
 func (f *Function[In, Out]) Stream(ctx context.Context, p *Pool, in iter.Seq[In]) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) { f.stream(ctx, p, in, sorted).run(yield) }
 }

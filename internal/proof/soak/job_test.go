@@ -72,6 +72,7 @@ func (j *job) mapAll(ctx context.Context, in []task) error {
 
 func (j *job) stream(ctx context.Context, in []task) error {
 	seen := 0
+	var last error
 	for x, err := range runsTask.Stream(ctx, j.workers, slices.Values(in)) {
 		if ctx.Err() != nil {
 			return ctx.Err() // it may be that of the stream, after any task
@@ -83,12 +84,14 @@ func (j *job) stream(ctx context.Context, in []task) error {
 			return err
 		}
 		seen++
+		last = err
 	}
-	return j.complete(ctx, seen, in)
+	return j.complete(ctx, seen, in, last)
 }
 
 func (j *job) streamUnordered(ctx context.Context, in []task) error {
 	seen := 0
+	var last error
 	missing := map[int]task{} // by what comes of them
 	for _, a := range in {
 		missing[answer(a.Number)] = a
@@ -97,6 +100,7 @@ func (j *job) streamUnordered(ctx context.Context, in []task) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		last = err
 		a, ok := missing[x]
 		if err == nil && !ok {
 			return wrong("the result %d came twice, or of no task", x)
@@ -112,15 +116,22 @@ func (j *job) streamUnordered(ctx context.Context, in []task) error {
 		delete(missing, x)
 		seen++
 	}
-	return j.complete(ctx, seen, in)
+	return j.complete(ctx, seen, in, last)
 }
 
-// complete looks whether there was an outcome of each task.
-func (j *job) complete(ctx context.Context, seen int, in []task) error {
-	if seen != len(in) && ctx.Err() == nil {
-		return wrong("%d outcomes of %d tasks", seen, len(in))
+// complete looks whether there was an outcome of each task. It may be that the pool
+// has given up, for want of what a worker is started with: the stream ends then, and
+// its last error is that of whatever the pool is given later.
+func (j *job) complete(ctx context.Context, seen int, in []task, last error) error {
+	if ctx.Err() != nil || seen == len(in) {
+		return ctx.Err()
 	}
-	return ctx.Err()
+	if last != nil {
+		if _, err := runsTask.Call(ctx, j.workers, in[0]); errors.Is(err, last) || ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return wrong("%d outcomes of %d tasks, the last of them: %v", seen, len(in), last)
 }
 
 // call calls all at once.
