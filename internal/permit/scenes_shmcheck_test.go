@@ -209,7 +209,10 @@ var boundedScenes = []scene{
 		op: func(s *stage) error {
 			return orNil(errors.Join(s.b.Acquire(s.ctx, 2), s.b.Release(2)), fs.ErrClosed)
 		},
-		meet: func(s *stage) { s.close(s.b) },
+		meet: func(s *stage) {
+			<-s.victim.middle // else it may find the segment closed at its first step
+			s.close(s.b)
+		},
 	},
 	{
 		name: "repair another death, others wait", permits: 300,

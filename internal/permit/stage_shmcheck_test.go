@@ -26,7 +26,9 @@ func TestMain(m *testing.M) {
 // mortal is a process that stops for ever at one of its steps, as one does that
 // is killed: all its goroutines stop, and no deferred call of them runs.
 type mortal struct {
-	left    atomic.Int64 // steps until it dies
+	left    atomic.Int64  // steps until it dies
+	half    int64         // of them
+	middle  chan struct{} // closed when half of them are left
 	dead    chan struct{}
 	running sync.Map // goroutine: whether it has stopped
 	ended   chan error
@@ -34,13 +36,19 @@ type mortal struct {
 }
 
 func newMortal(steps int) *mortal {
-	m := &mortal{dead: make(chan struct{}), ended: make(chan error, 8)}
+	m := &mortal{
+		half: int64(steps) / 2, middle: make(chan struct{}), dead: make(chan struct{}), ended: make(chan error, 8),
+	}
 	m.left.Store(int64(steps))
 	return m
 }
 
 func (m *mortal) step() {
-	if m.left.Add(-1) == 0 {
+	left := m.left.Add(-1)
+	if left == m.half {
+		close(m.middle)
+	}
+	if left == 0 {
 		close(m.dead)
 	}
 	select {
