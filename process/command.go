@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/shoal-ipc/shoal/internal/sys"
 )
 
 // defaultGrace is how long a child may take to heed Stop if its Command does not say.
@@ -121,7 +123,7 @@ func (c *Command) spawn(p *parcel) (*Child, error) {
 	}
 	input, err := c.connectInput(cmd)
 	if err == nil {
-		err = cmd.Start()
+		err = sys.StartError(cmd.Start())
 	}
 	if err != nil {
 		return nil, errors.Join(err, control.Close(), box.close())

@@ -31,6 +31,7 @@ var roles = map[string]func(){
 	"closed-stdio": roleClosedStdio,
 	"deleted":      roleDeleted,
 	"root":         roleRoot,
+	"poor":         rolePoor,
 	"stray":        func() { process.Main(); fmt.Println("Main returned"); os.Exit(0) },
 }
 

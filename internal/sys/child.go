@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -28,6 +29,17 @@ func Duplicate(f *os.File) (*os.File, error) {
 		return nil, fileError("dup", f, inner)
 	}
 	return os.NewFile(uintptr(dup), f.Name()), nil
+}
+
+// StartError returns err, of os.StartProcess with files that are open, as what it
+// means. In the new process the files are moved about, beyond the highest of them
+// too, and the kernel calls a number that is beyond the limit a bad one: what was
+// wanting is room for one more.
+func StartError(err error) error {
+	if errors.Is(err, unix.EBADF) {
+		return fmt.Errorf("%w (%w)", unix.EMFILE, err)
+	}
+	return err
 }
 
 // Adopt takes over descriptor fd, which this process was started with, so that

@@ -15,3 +15,6 @@ func Adopt(int, string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 // AdoptPipe is not supported here.
 func AdoptPipe(int, string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// StartError returns err.
+func StartError(err error) error { return err }
