@@ -23,7 +23,8 @@ func (f *Function[In, Out]) Call(ctx context.Context, p *Pool, in In) (Out, erro
 		if t.settle(err) {
 			p.stopJob(t.job)
 		}
-		return t.value, err
+		var none Out
+		return none, err // the result may come at this moment
 	}
 	return t.value, t.err
 }
