@@ -15,6 +15,7 @@ import (
 
 	"github.com/shoal-ipc/shoal/array"
 	"github.com/shoal-ipc/shoal/internal/mem"
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -430,7 +431,7 @@ func TestAllocatesNothing(t *testing.T) {
 		"Do":     func() { _ = a.Do(ctx, func(view []point) error { view[0].X++; return nil }) },
 		"atomic": func() { n.Add(1, n.Load(2)) },
 	} {
-		if k := testing.AllocsPerRun(100, f); k != 0 {
+		if k := stage.Allocs(100, f); k != 0 {
 			t.Errorf("%s: %v allocations", name, k)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/kv"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -309,7 +310,7 @@ func TestAllocations(t *testing.T) {
 	p, err := kv.Create[point, mark](ctx, seg, "p", kv.Spec{})
 	must(t, err)
 	add := func(x *point, _ bool) error { x.X++; return nil }
-	if n := testing.AllocsPerRun(100, func() {
+	if n := stage.Allocs(100, func() {
 		_ = m.Store(ctx, "key", point{1, 2})
 		_, _ = m.Load("key")
 		_, _ = m.Load("none")

@@ -13,6 +13,7 @@ import (
 	"github.com/shoal-ipc/shoal/internal/handle"
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/internal/vector"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/semaphore"
@@ -369,7 +370,7 @@ func TestAllocs(t *testing.T) {
 		"Do":      func() { _ = m.Do(ctx, func() error { n++; return nil }) },
 		"Unlock":  func() { _ = m.Unlock() },
 	} {
-		if got := testing.AllocsPerRun(100, f); got != 0 {
+		if got := stage.Allocs(100, f); got != 0 {
 			t.Errorf("%s: %v allocations", name, got)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-ipc/shoal/array"
 	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/shm"
@@ -236,7 +237,7 @@ func TestRWMutexUse(t *testing.T) {
 		if race.Enabled {
 			return
 		}
-		if n := testing.AllocsPerRun(100, func() {
+		if n := stage.Allocs(100, func() {
 			_ = m.RLock(context.Background())
 			_ = m.RUnlock()
 			_ = m.TryRLock()

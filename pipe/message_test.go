@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/pipe"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -402,7 +403,7 @@ func TestAllocations(t *testing.T) {
 		"Write, Read":     func() { _, _ = a.Write(buf); _, _ = b.Read(buf) },
 		"Write in pieces": func() { _, _ = b.Write(blocked) },
 	} {
-		if n := testing.AllocsPerRun(50, f); n != 0 {
+		if n := stage.Allocs(50, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

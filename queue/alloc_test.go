@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/shoal-ipc/shoal/internal/race"
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/queue"
 )
 
@@ -18,7 +19,7 @@ func measure(t *testing.T, name string, f func() error) {
 			}
 		}
 		run() // the first time makes room
-		if n := testing.AllocsPerRun(200, run); n != 0 {
+		if n := stage.Allocs(200, run); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/semaphore"
 	"github.com/shoal-ipc/shoal/shm"
 )
@@ -283,7 +284,7 @@ func TestNoAllocations(t *testing.T) {
 	ctx := context.Background()
 	for name, seg := range map[string]*shm.Segment{"heap": heap(t), "named": named(t)} {
 		s := must(semaphore.Create(ctx, seg, "s", semaphore.Spec{Permits: 2}))(t)
-		if n := testing.AllocsPerRun(100, func() {
+		if n := stage.Allocs(100, func() {
 			_ = s.Acquire(ctx, 1)
 			_ = s.TryAcquire(1)
 			_ = s.TryAcquire(1)

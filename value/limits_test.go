@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shoal-ipc/shoal/internal/stage"
 	"github.com/shoal-ipc/shoal/shm"
 	"github.com/shoal-ipc/shoal/value"
 )
@@ -192,7 +193,7 @@ func TestAllocatesNothing(t *testing.T) {
 		"Swap":   func() { a.CompareAndSwap(a.Swap(1), 1) },
 	} {
 		f()
-		if n := testing.AllocsPerRun(100, f); n != 0 {
+		if n := stage.Allocs(100, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
