@@ -40,11 +40,10 @@ type actor struct {
 	Body
 	repairs bool
 	slots   []uint32 // whose deaths it repairs
-	turn    chan struct{}
+	player  *player  // once it has begun
 	status  status
 	dead    bool
-	woken   bool   // from sleep, and has not run since
-	id      uint64 // of its goroutine, if they are told apart
+	woken   bool // from sleep, and has not run since
 
 	until    func() bool   // waiting: for this
 	pass     time.Duration // passing
@@ -53,9 +52,7 @@ type actor struct {
 	deadline time.Time // zero: none
 }
 
-func newActor(b Body) *actor {
-	return &actor{Body: b, turn: make(chan struct{}), status: fresh}
-}
+func newActor(b Body) *actor { return &actor{Body: b, status: fresh} }
 
 // able reports whether a can take a step.
 func (r *run) able(a *actor) bool {
@@ -84,19 +81,16 @@ func (a *actor) proceed(r *run) {
 	a.status, a.woken = active, false
 	switch {
 	case begun:
-		a.turn <- struct{}{}
+		a.player.turn <- struct{}{}
 	case a.dead:
 		a.status = over
 	default:
-		go a.live(r)
+		r.players.play(r, a)
 	}
 }
 
 // live is the body from its beginning to its end.
 func (a *actor) live(r *run) {
-	if r.named() {
-		a.id = goroutine()
-	}
 	ended := false
 	defer func() {
 		switch p := recover(); {
@@ -119,7 +113,7 @@ func (a *actor) live(r *run) {
 // park rests until a is to go on.
 func (a *actor) park(s status) {
 	a.status = s
-	<-a.turn
+	<-a.player.turn
 	if a.dead {
 		panic(death{})
 	}
@@ -132,7 +126,7 @@ func (r *run) self() *actor {
 	}
 	id := goroutine()
 	for _, a := range r.actors {
-		if a.id == id {
+		if a.player != nil && a.player.id == id && a.status != over {
 			return a
 		}
 	}

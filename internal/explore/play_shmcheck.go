@@ -4,6 +4,7 @@ package explore
 
 import (
 	"errors"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -57,11 +58,8 @@ type Result struct {
 func All(t *testing.T, limits Limits, newPlay func() Play) Result {
 	t.Helper()
 	var result Result
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // plays are small, and gone at once
 	for switches := range limits.Switches + 1 {
-		synctest.Test(t, func(*testing.T) {
-			result = search(t, Limits{Switches: switches, Kills: limits.Kills}, newPlay)
-		})
+		result = search(t, Limits{Switches: switches, Kills: limits.Kills}, newPlay)
 		if result.Fault != nil || t.Failed() {
 			break
 		}
@@ -70,11 +68,25 @@ func All(t *testing.T, limits Limits, newPlay func() Play) Result {
 }
 
 // search tries every schedule within the limits, depth first.
-func search(t *testing.T, limits Limits, newPlay func() Play) Result {
+func search(t *testing.T, limits Limits, newPlay func() Play) (result Result) {
+	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // plays are small, and gone at once
+	// Only one goroutine runs at a time: with more processors, each that another one
+	// hands over to would wake a thread.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	synctest.Test(t, func(*testing.T) {
+		var players company
+		defer players.dismiss()
+		result = players.search(t, limits, newPlay)
+	})
+	return result
+}
+
+func (c *company) search(t *testing.T, limits Limits, newPlay func() Play) Result {
 	t.Helper()
 	var path []decision
 	for n, strayed := 1, 0; ; {
-		r := newRun(newPlay(), limits, path)
+		r := newRun(newPlay(), c, limits, path)
 		r.play()
 		if r.strayed && strayed < mostStrayed {
 			strayed++

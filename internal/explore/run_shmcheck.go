@@ -18,10 +18,11 @@ import (
 // lets the body that runs go on as long as it can.
 type run struct {
 	Play
-	actors []*actor
-	left   Limits
-	path   []decision
-	at     int // in path
+	players *company
+	actors  []*actor
+	left    Limits
+	path    []decision
+	at      int // in path
 
 	current *actor // the one that runs, or would if nobody chose another one
 	pending choice // what current has decided at its step
@@ -41,8 +42,8 @@ type run struct {
 // mostSteps is what no schedule needs.
 const mostSteps = 100_000
 
-func newRun(p Play, limits Limits, path []decision) *run {
-	r := &run{Play: p, left: limits, path: path, pending: none}
+func newRun(p Play, by *company, limits Limits, path []decision) *run {
+	r := &run{Play: p, players: by, left: limits, path: path, pending: none}
 	for _, b := range p.Bodies {
 		r.actors = append(r.actors, newActor(b))
 	}
@@ -72,9 +73,6 @@ func (r *run) play() {
 	// What timers there are of clocks that tick run out: they would keep the play.
 	elapse(time.Second)
 }
-
-// named reports whether the goroutines of bodies are told apart, which takes time.
-func (r *run) named() bool { return r.Close != nil }
 
 func (r *run) loop() {
 	for r.fault == nil {
@@ -153,7 +151,7 @@ func (r *run) settle() {
 		if a.status == active || a.status == blocked {
 			a.status = blocked
 			r.careful = true
-			if !r.named() && r.fault == nil {
+			if r.Close == nil && r.fault == nil {
 				r.fault = fmt.Errorf("%s is blocked in Go, and there is no Close", a.Name)
 			}
 		}

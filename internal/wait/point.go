@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -59,7 +58,6 @@ type Point struct {
 func NewPoint(word *satomic.Uint32, index uint32) *Point {
 	p := &Point{word: word, index: index, bit: 1 << rand.N(32), gate: make(chan struct{}, 1), watch: new(watch)}
 	p.budget.Store(spinMost)
-	runtime.AddCleanup(p, func(w *watch) { w.end() }, p.watch)
 	return p
 }
 

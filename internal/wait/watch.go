@@ -2,6 +2,7 @@ package wait
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"weak"
 )
@@ -13,6 +14,7 @@ type watch struct {
 	mu   sync.Mutex
 	done <-chan struct{} // of the context that is watched; nil if none is
 	stop func() bool
+	tied bool // ended when the point is gone
 }
 
 // begin watches ctx for p, in place of any other.
@@ -27,6 +29,10 @@ func (w *watch) begin(ctx context.Context, p *Point) {
 		return
 	}
 	w.drop()
+	if !w.tied { // most points never sleep with a context that can end
+		w.tied = true
+		runtime.AddCleanup(p, (*watch).end, w)
+	}
 	point := weak.Make(p) // so that a context that lives for long does not keep it
 	w.done = done
 	w.stop = context.AfterFunc(ctx, func() {
