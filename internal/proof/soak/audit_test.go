@@ -25,18 +25,31 @@ func (d *round) audit(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("segment %s: %w", name, err))
 		}
 	}
-	if _, err := shm.Prune(ctx, opts); err != nil {
+	if err := pruned(ctx, opts); err != nil {
 		errs = append(errs, err)
-	}
-	names, err := shm.List(opts)
-	if err != nil || !slices.Equal(names, segments) {
-		errs = append(errs, fmt.Errorf("in the end there are the segments %q: %w", names, err))
 	}
 	total, err := sums(d.books(), func(int) bool { return true })
 	d.Operations += int(total[steps].done)
 	d.Closes += int(total[closes].done)
 	d.Refusals += int(total[spaces].done + total[shortages].done)
 	return errors.Join(append(errs, err)...)
+}
+
+// pruned waits until the segments of those who are dead are gone.
+func pruned(ctx context.Context, opts *shm.Options) error {
+	var names []string
+	var failed error
+	err := until("only the segments of the round are left", func() bool {
+		_, e1 := shm.Prune(ctx, opts)
+		var e2 error
+		names, e2 = shm.List(opts)
+		failed = errors.Join(e1, e2)
+		return failed != nil || slices.Equal(names, segments)
+	})
+	if err != nil {
+		err = fmt.Errorf("%w: %q", err, names)
+	}
+	return errors.Join(err, failed)
 }
 
 func (d *round) auditSegment(ctx context.Context, i int, name string, opts *shm.Options) (err error) {
@@ -52,13 +65,9 @@ func (d *round) auditSegment(ctx context.Context, i int, name string, opts *shm.
 	if err := d.alone(seg); err != nil {
 		return err
 	}
-	stat, err := seg.Stat()
-	if err != nil {
-		return err
-	}
 	if i == 0 {
-		if err := until("all deaths are told", func() bool { return d.told.Load() == int64(stat.Deaths) }); err != nil {
-			return fmt.Errorf("%w: %d of %d", err, d.told.Load(), stat.Deaths)
+		if err := d.hear(seg); err != nil {
+			return err
 		}
 	}
 	total, err := sums(d.books(), func(hand int) bool { return hand/handsEach == i })
@@ -84,22 +93,36 @@ func until(what string, ok func() bool) error {
 	return nil
 }
 
-// alone waits until every other participant is gone and repaired.
-func (d *round) alone(seg *shm.Segment) error {
-	var list []shm.Participant
-	err := until("only the auditor is left", func() bool {
+// hear waits until all deaths are told. A death is counted when the slot is free
+// already, so that the last one may not be counted yet.
+func (d *round) hear(seg *shm.Segment) error {
+	var stat shm.Stat
+	err := until("all deaths are told", func() bool {
 		var err error
-		list, err = seg.Participants()
-		return err == nil && len(list) == 1
+		stat, err = seg.Stat()
+		return err == nil && d.told.Load() == int64(stat.Deaths)
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %v", err, list)
+		return fmt.Errorf("%w: %d of %d", err, d.told.Load(), stat.Deaths)
 	}
-	holds, err := seg.Holds()
-	if len(holds) > 0 {
-		return fmt.Errorf("still held: %+v", holds)
+	return nil
+}
+
+// alone waits until every other participant is gone and repaired: also those who
+// closed the segment and then died, who are no longer shown, but what they hold is.
+func (d *round) alone(seg *shm.Segment) error {
+	var list []shm.Participant
+	var holds []shm.Hold
+	err := until("only the auditor is left, and nothing is held", func() bool {
+		var err, err2 error
+		list, err = seg.Participants()
+		holds, err2 = seg.Holds()
+		return err == nil && err2 == nil && len(list) == 1 && len(holds) == 0
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %v, %+v", err, list, holds)
 	}
-	return err
+	return nil
 }
 
 // reckon compares what was counted with what is there.

@@ -44,7 +44,10 @@ func (g *gatherer) number(ctx context.Context) error {
 		g.clerks.Store(i, 0)
 		return nil
 	})
-	return errors.Join(err, e, g.freed(ctx, i, m))
+	if e != nil {
+		return errors.Join(err, e) // not freed: its next clerk would find this one's mark
+	}
+	return errors.Join(err, g.freed(ctx, i, m))
 }
 
 // freed frees number i, of which m is the mutex, when nobody tries it.

@@ -59,6 +59,10 @@ type child struct {
 // that it has started, and that outlive it for a moment.
 type output struct{ path string }
 
+func (p plan) output(number int) output {
+	return output{filepath.Join(p.books(), fmt.Sprint("output-", number))}
+}
+
 func (o output) String() string {
 	b, err := os.ReadFile(o.path)
 	if err != nil {
@@ -166,12 +170,15 @@ func (d *round) seat(ctx context.Context, seat int) error {
 	if d.group != nil {
 		a.Group = d.group.dir
 	}
-	c := &child{number: d.next, out: output{filepath.Join(d.books(), fmt.Sprint("output-", d.next))}}
+	c := &child{number: d.next, out: d.output(d.next)}
 	f, err := os.Create(c.out.path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { // see left
+		return err
+	}
 	cmd := works.Command(a)
 	cmd.Stdout, cmd.Stderr, cmd.Grace = f, f, 2*watchdog
 	start := func() (err error) {
@@ -194,6 +201,21 @@ func (d *round) seat(ctx context.Context, seat int) error {
 		d.children[seat] = c
 	}
 	return nil
+}
+
+// left reports whether a process is left of a child: it itself, or a worker that it
+// has started. They have its output open, which is locked until all have closed it.
+func (d *round) left(number int) (bool, error) {
+	f, err := os.Open(d.output(number).path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
 }
 
 // strike does something to a child.

@@ -66,7 +66,8 @@ func (d *round) settleChild(ctx context.Context, seat int) error {
 	}
 }
 
-// clear ends all children: in good order, or all at once.
+// clear ends all children: in good order, or all at once. Then no process is left,
+// also none of those that they have started, which notice that they are alone.
 func (d *round) clear() error {
 	end := (*child).kill
 	if d.r.IntN(2) == 0 {
@@ -80,6 +81,18 @@ func (d *round) clear() error {
 		errs = append(errs, d.end(c))
 	}
 	d.children = nil
+	for number := range d.next {
+		var left bool
+		var failed error
+		err := until("no process is left", func() bool {
+			left, failed = d.left(number)
+			return failed != nil || !left
+		})
+		if err != nil {
+			err = fmt.Errorf("of child %d: %w\n%s", number, err, d.output(number))
+		}
+		errs = append(errs, err, failed)
+	}
 	return errors.Join(errs...)
 }
 
