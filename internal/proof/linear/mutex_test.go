@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/shoal-ipc/shoal/lock"
 	"github.com/shoal-ipc/shoal/shm"
@@ -180,7 +181,9 @@ type mutexSubject struct {
 	variant int
 	holds   bool
 	called  uint64 // how often Repair was
-	lax     bool   // a broken one: it sometimes takes a no for a yes
+	// What is done with a broken one.
+	lax    bool // it sometimes takes a no for a yes
+	dwells bool // it is held for long, so that also on one processor many die with it
 }
 
 // newMutexSubject returns the lane's use of m, of which open returns a handle of its own.
@@ -255,6 +258,9 @@ func (s *mutexSubject) lock(op uint32, f func() error) (err error) {
 	})
 	if r.code == done {
 		s.holds = true
+		if s.dwells {
+			<-time.After(time.Millisecond)
+		}
 	}
 	if r.code == poisoned && s.rand.IntN(2) == 0 {
 		return s.recover()
