@@ -2,6 +2,7 @@ package guardian
 
 import (
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -24,7 +25,30 @@ func (r *Registry) Watchers() int {
 // WatchedEach is how many one of them watches at most.
 const WatchedEach = watchedEach
 
-// RoundNow has all watchers look at everything now, once their last rounds are over.
+// Rest waits until no look at x runs. One that has said so may not yet be over, and
+// a round passes by what is looked at.
+func (r *Registry) Rest(x Watched) {
+	r.r.mu.Lock()
+	defer r.r.mu.Unlock()
+	for _, w := range r.r.watchers {
+		w.mu.Lock()
+		w.restUnless(func(e *entry) bool { return e.watched != x })
+		w.mu.Unlock()
+	}
+}
+
+// restUnless waits until no look runs at entries that are not passed over. It is
+// called with mu held.
+func (w *watcher) restUnless(pass func(*entry) bool) {
+	for slices.ContainsFunc(w.entries, func(e *entry) bool { return e.looking && !pass(e) }) {
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.mu.Lock()
+	}
+}
+
+// RoundNow has all watchers look at everything now, once their last rounds and
+// looks are over.
 func (r *Registry) RoundNow() {
 	r.r.mu.Lock()
 	defer r.r.mu.Unlock()
@@ -35,6 +59,7 @@ func (r *Registry) RoundNow() {
 			runtime.Gosched()
 			w.mu.Lock()
 		}
+		w.restUnless(func(*entry) bool { return false })
 		w.due = time.Now()
 		w.call()
 		w.mu.Unlock()

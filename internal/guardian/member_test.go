@@ -213,9 +213,7 @@ func (tab *table) checkDead(t *testing.T, where string, slot int) int {
 	t.Helper()
 	word := tab.word(slot)
 	x := word.Load()
-	if tab.held(t, slot) {
-		t.Errorf("%s slot %d: the byte is held by the dead", where, slot)
-	}
+	tab.awaitFree(t, slot)
 	if x == 0 {
 		return 0
 	}

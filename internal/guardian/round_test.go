@@ -32,6 +32,7 @@ func TestRoundPassesNobodyBy(t *testing.T) {
 		first.await(t) // that of the change
 		change(&words[2])
 		third.await(t)
+		r.Rest(third)
 	}
 	for _, f := range []*fake{first, second, third} {
 		defer r.Watch(f)()
