@@ -25,17 +25,19 @@ type world struct {
 }
 
 func newWorld(t testing.TB, kind, permits, slots int) *world {
-	t.Helper()
 	shape := object.Shape{Spec: object.Spec{uint64(permits), uint64(kind)}, Slots: uint32(slots)}
 	n, err := permit.Kind().Size(shape)
 	if err != nil {
+		t.Helper() // in vain, it costs more than much of this, in every schedule of a search
 		t.Fatal(err)
 	}
 	w := &world{t: t, shape: shape, region: mem.Heap(n), dead: map[uint32]bool{}}
 	if err := permit.Kind().Format(w.region, shape); err != nil {
+		t.Helper()
 		t.Fatal(err)
 	}
 	if w.core, err = permit.Attach(w.region, shape); err != nil {
+		t.Helper()
 		t.Fatal(err)
 	}
 	return w
@@ -49,12 +51,12 @@ type party struct {
 }
 
 func (w *world) join(slot uint32) *party {
-	w.t.Helper()
 	use := object.NewUse(&object.Mapping{Region: w.region}, slot, nil)
 	use.Board = make([]satomic.Uint32, 4)
 	obj := &object.Object{Name: "s", Kind: permit.Kind(), Shape: w.shape, Region: w.region}
 	s, err := permit.New(use, obj)
 	if err != nil {
+		w.t.Helper()
 		w.t.Fatal(err)
 	}
 	return &party{s, use, obj}
@@ -85,11 +87,12 @@ func (w *world) repair(slot uint32) {
 
 // check verifies the books and that free permits are available.
 func (w *world) check(free int) {
-	w.t.Helper()
 	for _, err := range w.core.Check(func(slot uint32) bool { return slot <= w.shape.Slots && !w.dead[slot] }) {
+		w.t.Helper()
 		w.t.Error(err)
 	}
 	if got := w.free(); got != free {
+		w.t.Helper()
 		w.t.Errorf("%d permits are available, want %d (%s)", got, free, w.core.State())
 	}
 }

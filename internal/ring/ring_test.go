@@ -25,21 +25,24 @@ type bed struct {
 }
 
 func newBed(t testing.TB, spec ring.Spec) *bed {
-	t.Helper()
 	spec, err := withDefaults(spec).Validate()
 	if err != nil {
+		t.Helper() // in vain, it costs more than much of this, in every schedule of a search
 		t.Fatal(err)
 	}
 	shape := object.Shape{Spec: spec.Pack(), Slots: slots}
 	n, err := ring.Kind().Size(shape)
 	if err != nil {
+		t.Helper()
 		t.Fatal(err)
 	}
 	b := &bed{t: t, shape: shape, mem: mem.Heap(n), uses: map[uint32]*object.Use{}}
 	if err := ring.Kind().Format(b.mem, shape); err != nil {
+		t.Helper()
 		t.Fatal(err)
 	}
 	if b.core, err = ring.Attach(b.mem, shape); err != nil {
+		t.Helper()
 		t.Fatal(err)
 	}
 	return b
@@ -63,10 +66,10 @@ func withDefaults(s ring.Spec) ring.Spec {
 
 // port returns a new port of participant slot, with process-local state of its own.
 func (b *bed) port(slot uint32) *ring.Port {
-	b.t.Helper()
 	use := object.NewUse(&object.Mapping{Region: b.mem}, slot, nil)
 	p, err := ring.New(use, &object.Object{Kind: ring.Kind(), Shape: b.shape, Region: b.mem})
 	if err != nil {
+		b.t.Helper()
 		b.t.Fatal(err)
 	}
 	b.uses[slot] = use

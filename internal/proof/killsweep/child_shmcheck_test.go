@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 // operation is done, waits for "go", and says "done" at the end.
 type order struct {
 	Stage, Operation string
+	Part             int    // of the table that has the stage
 	Dir              string // of the segment's file
 	Kill             int    // the step at which it dies; 0: none
 	Pause            int    // the step at which it says "paused" and waits for "go"; 0: none
@@ -94,7 +95,7 @@ func (c *child) obey() {
 func (c *child) perform(o order) (report, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := stageOf(append(stages(), planted()...), o.Stage)
+	s, err := stageOf(part(o.Part), o.Stage)
 	if err != nil {
 		return report{}, err
 	}

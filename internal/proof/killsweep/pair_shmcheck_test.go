@@ -128,6 +128,8 @@ func pairOperations() []*operation {
 // pairWorld is a queue of single bytes, which are messages of a fixed layout.
 type pairWorld struct{ q *queue.Queue[[1]byte] }
 
+func runStages() []*stage { return []*stage{runStage(queue.SPSC), runStage(queue.MPMC)} }
+
 // runStage is a queue whose batches are runs of slots.
 func runStage(mode queue.Mode) *stage {
 	type c = context.Context

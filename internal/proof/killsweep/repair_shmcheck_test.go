@@ -154,7 +154,7 @@ func (h *hand) repairOnce(ctx context.Context, kill int) (steps int, ended bool,
 		return 0, false, err
 	}
 	defer r.kill()
-	if err := r.send(order{Stage: h.stage.name, Operation: repairing().name, Dir: h.dir, Kill: kill}); err != nil {
+	if err := r.send(order{Stage: h.stage.name, Part: h.stage.part, Operation: repairing().name, Dir: h.dir, Kill: kill}); err != nil {
 		return 0, false, err
 	}
 	if err := r.resume(); err != nil {

@@ -213,7 +213,7 @@ func (p *play) begin(ctx context.Context) (err error) {
 	if p.victim, err = p.nursery.take(); err != nil {
 		return err
 	}
-	if err := p.victim.send(order{Stage: p.stage.name, Operation: p.op.name, Dir: p.dir, Kill: p.kill}); err != nil {
+	if err := p.victim.send(order{Stage: p.stage.name, Part: p.stage.part, Operation: p.op.name, Dir: p.dir, Kill: p.kill}); err != nil {
 		p.victim.kill()
 		return err
 	}
@@ -227,7 +227,7 @@ func (h *hand) sacrifice(ctx context.Context, operation string) error {
 		return err
 	}
 	defer c.kill()
-	if err := c.send(order{Stage: h.stage.name, Operation: operation, Dir: h.dir}); err != nil {
+	if err := c.send(order{Stage: h.stage.name, Part: h.stage.part, Operation: operation, Dir: h.dir}); err != nil {
 		return err
 	}
 	if err := c.resume(); err != nil {
@@ -274,7 +274,7 @@ func (p *play) enterPeers() (err error) {
 func (p *play) enterPeer(i int) error {
 	c := p.peers[i]
 	p.cast = append(p.cast, c)
-	if err := c.send(order{Stage: p.stage.name, Operation: p.other.op.name, Dir: p.dir, Pause: p.other.pause}); err != nil {
+	if err := c.send(order{Stage: p.stage.name, Part: p.stage.part, Operation: p.other.op.name, Dir: p.dir, Pause: p.other.pause}); err != nil {
 		return err
 	}
 	if err := c.resume(); err != nil {

@@ -14,6 +14,7 @@ import (
 // A stage is what operations of one kind are run on: a segment with an object.
 type stage struct {
 	name string
+	part int      // of the table
 	spec shm.Spec // of the segment; zero fields as in segmentSpec
 	// make makes the objects; nil if the world's begin does it.
 	make func(ctx context.Context, seg *shm.Segment) error
