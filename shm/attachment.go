@@ -38,6 +38,7 @@ type attachment struct {
 	kept    atomic.Bool     // a View was handed out: the memory stays mapped for good
 	lost    *mem.Corruption // see lose
 	floor   atomic.Int64    // bytes that the file has had
+	retired atomic.Bool     // the mapping was collected
 
 	// giving is held while what this process holds of objects is given back: an
 	// entry that it has let go of may be another object's at once.
@@ -170,9 +171,19 @@ func (a *attachment) end(m *object.Mapping) error {
 	crowded := a.crowded()
 	object.Unpin(m)
 	if crowded {
-		go runtime.GC() // so that the slot is free before others miss it
+		go a.hasten()
 	}
 	return err
+}
+
+// hasten has the mapping collected, so that the slot is free before others miss it.
+// One collection may not do: a frame that is interrupted just then may still have a
+// pointer that nobody will use.
+func (a *attachment) hasten() {
+	for pause := lastPause; !a.retired.Load() && pause < auditEvery; pause *= 4 {
+		runtime.GC()
+		_ = rest(context.Background(), pause)
+	}
 }
 
 // leaveObjects gives back what this process holds of the objects that it has open.
@@ -201,8 +212,10 @@ func (a *attachment) leaveObject(entry int) {
 	}
 }
 
-// patience is how long Close waits for the structural lock itself.
-const patience = 20 * time.Millisecond
+// patience is how long Close waits for the structural lock itself. Whoever has it
+// needs it for microseconds, unless it loses its processor meanwhile; and a process
+// that ends right after Close can take no name away later.
+const patience = 250 * time.Millisecond
 
 // endLifetime takes the segment's name away if this process was the one it
 // lived for. If another process holds the structural lock for longer than that,
@@ -242,6 +255,7 @@ func (a *attachment) endLifetime(m *object.Mapping, most time.Duration) error {
 // retire ends an attachment that no operation is inside of any more: what
 // operations that overtook Close still took is given back, and the slot is free.
 func (a *attachment) retire() {
+	a.retired.Store(true)
 	defer opened.ended.Add(-1)
 	if a.slot != 0 && a.isLost() {
 		a.place.lets(a.slot)
@@ -370,5 +384,7 @@ func (a *attachment) alive(entry int, generation uint32) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o, ok := a.objects[entry]
-	return ok && o.generation == generation && !o.dropped.Load()
+	// The object is gone with the collection that finds it; that it was dropped is
+	// told later, by a goroutine that may have to wait for a processor.
+	return ok && o.generation == generation && !o.dropped.Load() && o.object.Value() != nil
 }

@@ -357,7 +357,7 @@ func directoriesAreApart(t *testing.T, opts *shm.Options) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
-	wantFiles(t, opts, 0)
+	emptied(t, opts.Dir)
 	wantFiles(t, other, 1)
 }
 

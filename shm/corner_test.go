@@ -110,9 +110,7 @@ func TestLastUserBesideKilled(t *testing.T) {
 		if err := seg.Close(); err != nil {
 			t.Error(err)
 		}
-		if files, _ := os.ReadDir(opts.Dir); len(files) != 0 {
-			t.Errorf("left behind: %v", files)
-		}
+		emptied(t, opts.Dir)
 	}
 }
 
@@ -208,9 +206,7 @@ func TestDescriptorOutlivesName(t *testing.T) {
 	if err := seg.Close(); err != nil {
 		t.Error(err)
 	}
-	if files, _ := os.ReadDir(opts.Dir); len(files) != 0 {
-		t.Errorf("left behind: %v", files)
-	}
+	emptied(t, opts.Dir)
 }
 
 // TestReadOnlyFile: a file that may only be read can be looked at, not used.

@@ -101,8 +101,10 @@ func TestLifetimes(t *testing.T) {
 				if err := seg.Close(); err != nil {
 					t.Fatal(err)
 				}
-				if exists() != tt.afterOwner {
-					t.Errorf("after its creator closed it, the name exists: %v", exists())
+				if !tt.afterOwner {
+					emptied(t, opts.Dir)
+				} else if !exists() {
+					t.Error("its creator closed it, and the name is gone")
 				}
 				if end == "close" {
 					c.tell("close")

@@ -28,6 +28,7 @@ const (
 	offHigh       = 400
 	offSlot       = 4096 // slot s is (s-1)*sizeSlot further
 	sizeSlot      = 256
+	inSlotPID     = 24
 	inSlotBoard   = 136
 	inSlotFenced  = 200
 	deathsSize    = 64 * 640
@@ -121,7 +122,7 @@ func (b *bytesOf) die(slot int64, pid uint32) dying {
 		b.word32(at + field).Store(0)
 	}
 	b.word32(at + 4).Add(1)
-	b.word32(at + 24).Store(pid)
+	b.word32(at + inSlotPID).Store(pid)
 	b.word32(at + inSlotFenced).Store(1)
 	if high := b.word32(offHigh); high.Load() < uint32(slot) {
 		high.Store(uint32(slot))

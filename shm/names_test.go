@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/shoal-ipc/shoal/internal/object"
 	"github.com/shoal-ipc/shoal/shm"
@@ -44,6 +45,21 @@ func descriptors(t *testing.T, path string) int {
 		}
 	}
 	return n
+}
+
+// emptied waits until a folder is empty. Close takes the name of a segment away; if
+// somebody is in the middle of a change, that happens as soon as it can.
+func emptied(tb testing.TB, dir string) {
+	tb.Helper()
+	for end := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
+		files, err := os.ReadDir(dir)
+		if err == nil && len(files) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			tb.Fatalf("left behind: %v, %v", files, err)
+		}
+	}
 }
 
 // TestOpenOfReplaced: who waits for a segment whose name becomes another one's

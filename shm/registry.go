@@ -193,8 +193,9 @@ func (r *registry) all() []*attachment {
 // which alone knows when no operation is inside them any more, before it is called.
 const maxEnded = 32
 
-// drainPatience is how long an opener waits for a slot that is about to be free.
-const drainPatience = 500 * time.Millisecond
+// drainPatience is how long an opener waits for a slot that is about to be free:
+// who has it may not run for a while.
+const drainPatience = 2 * time.Second
 
 // drain lets the closed attachments of this process give their slots back, and
 // waits for d.
