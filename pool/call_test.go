@@ -34,7 +34,8 @@ func TestCall(t *testing.T) {
 				t.Error(x, err)
 			}
 		}
-		slow := nap.Go(ctx, p, 200)
+		arrived, gate := atGate(t)
+		slow := meet.Go(ctx, p, meeting{Number: 200, Arrived: arrived, Gate: gate})
 		began := time.Now()
 		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
@@ -44,6 +45,7 @@ func TestCall(t *testing.T) {
 		if _, err := slow.Get(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Get with a ctx that is done: %v", err)
 		}
+		gate.Set()
 		if x, err := slow.Get(ctx); err != nil || x != 200 {
 			t.Errorf("the task went on: %v, %v", x, err)
 		}

@@ -35,6 +35,13 @@ func (p *Pool) Idle() []*process.Child {
 	return idle
 }
 
+// Mourned returns how many workers in a row have ended before they were ready.
+func (p *Pool) Mourned() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mourned
+}
+
 // Segment returns the pool's segment.
 func (p *Pool) Segment() *shm.Segment { return p.seg }
 

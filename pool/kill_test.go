@@ -86,7 +86,8 @@ func killAtRandom(p *pool.Pool, stop <-chan struct{}) {
 			return
 		case <-time.After(time.Duration(rand.IntN(60)) * time.Millisecond):
 		}
-		if all := p.Workers(); len(all) > 0 {
+		// Many in a row that were killed before they were ready are one too many for the pool.
+		if all := p.Workers(); len(all) > 0 && p.Mourned() < 50 {
 			_ = all[rand.IntN(len(all))].Kill()
 		}
 	}

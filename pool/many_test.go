@@ -64,9 +64,12 @@ func TestMap(t *testing.T) {
 		}
 	})
 	t.Run("POL-33 a timeout", func(t *testing.T) {
-		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-		defer cancel()
-		out, err := nap.Map(short, p, []int{1, 2, 60_000})
+		short := &expiring{Context: ctx, over: make(chan struct{})}
+		out, err := nap.MapProgress(short, p, []int{1, 2, 60_000}, func(done, _ int) {
+			if done == 2 {
+				close(short.over)
+			}
+		})
 		if !errors.Is(err, context.DeadlineExceeded) || out[0] != 1 || out[1] != 2 || out[2] != 0 {
 			t.Error(out, err)
 		}
@@ -101,6 +104,23 @@ func TestMap(t *testing.T) {
 		}
 		all.Wait()
 	})
+}
+
+// expiring is a context whose time is up when the test says so.
+type expiring struct {
+	context.Context //nolint:containedctx // it is one
+	over            chan struct{}
+}
+
+func (x *expiring) Done() <-chan struct{} { return x.over }
+
+func (x *expiring) Err() error {
+	select {
+	case <-x.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 func checkSquares(t *testing.T, n int) func([]int, error) {
@@ -309,8 +329,9 @@ func TestEnd(t *testing.T) {
 	t.Run("POL-15 POL-16 Shutdown waits for what is queued", func(t *testing.T) {
 		p := mustNew(t, &pool.Options{Workers: 2})
 		var all []*pool.Future[int]
-		for range 10 {
-			all = append(all, nap.Go(ctx, p, 30))
+		arrived, gate := atGate(t)
+		for i := range 10 {
+			all = append(all, meet.Go(ctx, p, meeting{Number: i, Arrived: arrived, Gate: gate}))
 		}
 		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
@@ -320,11 +341,12 @@ func TestEnd(t *testing.T) {
 		if _, err := square.Call(ctx, p, 1); !errors.Is(err, pool.ErrClosed) {
 			t.Error(err)
 		}
+		gate.Set()
 		if err := p.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		for _, f := range all {
-			if x, err := f.Get(ctx); err != nil || x != 30 {
+		for i, f := range all {
+			if x, err := f.Get(ctx); err != nil || x != i {
 				t.Error(x, err)
 			}
 		}
@@ -344,8 +366,11 @@ func TestEnd(t *testing.T) {
 	})
 	t.Run("POL-27 POL-28 POL-29 Cancel", func(t *testing.T) {
 		p := mustNew(t, &pool.Options{Workers: 1})
-		running := nap.Go(ctx, p, 200)
-		waitUntil(t, func() bool { _, err := pid.Call(ctxIn(t, time.Millisecond), p, struct{}{}); return err != nil })
+		arrived, gate := atGate(t)
+		running := meet.Go(ctx, p, meeting{Number: 200, Arrived: arrived, Gate: gate})
+		if _, err := arrived.Wait(ctx, func(n int64) bool { return n == 1 }); err != nil {
+			t.Fatal(err)
+		}
 		var all []*pool.Future[int]
 		for range 50 {
 			all = append(all, square.Go(ctx, p, 3))
@@ -359,10 +384,11 @@ func TestEnd(t *testing.T) {
 				}
 			}
 		}
+		gate.Set()
 		if err := p.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
-		if canceled < 20 {
+		if canceled != len(all) {
 			t.Error(canceled, "canceled")
 		}
 		for _, f := range all {

@@ -35,7 +35,11 @@ func TestRespawningIsBounded(t *testing.T) {
 	p := mustNew(t, &pool.Options{Workers: 2, Grace: 10 * time.Millisecond})
 	var seen pauses
 	p.OnPause(seen.note)
-	busy := behave.Go(ctx, p, "wait") // it has one of the workers, and results are taken for it
+	arrived, gate := atGate(t)
+	busy := meet.Go(ctx, p, meeting{Arrived: arrived, Gate: gate}) // it has one of the workers, and results are taken for it
+	if _, err := arrived.Wait(ctx, func(n int64) bool { return n == 1 }); err != nil {
+		t.Fatal(err)
+	}
 	kills := 0
 	kill := func() {
 		t.Helper()

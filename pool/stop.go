@@ -74,10 +74,18 @@ func (p *Pool) stopRunning(m *member, j *job, how uint64) {
 	time.AfterFunc(p.opts.Grace, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if c.worker == m && !c.ended && m.child != nil {
+		if c.worker == m && !c.ended && m.child != nil && !p.past(m, c) {
 			_ = m.child.Kill() // one that has ended needs none
 		}
 	})
+}
+
+// past reports whether m is at work on a chunk that it got after c: then it is done
+// with c, and what came of that is on its way. It is called with mu held.
+func (p *Pool) past(m *member, c *chunk) bool {
+	at := p.progress.Load(m.index*wordsPerWorker + wordChunk)
+	i := slices.Index(m.assigned, c)
+	return i >= 0 && slices.ContainsFunc(m.assigned[i+1:], func(next *chunk) bool { return next.id == at })
 }
 
 // withdraw drops c if it has not begun, and reports whether it did.
