@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,31 +202,35 @@ func TestOutputThatFails(t *testing.T) {
 	}
 }
 
-// leave starts a program that outlives the child and keeps its output open.
-var leave = process.Func("leave", func(context.Context, struct{}) error {
+// leave starts a program that outlives the child and keeps its output open, and
+// writes its id into a file: what comes late through the pipe may be lost.
+var leave = process.Func("leave", func(_ context.Context, file string) error {
 	cmd := exec.Command("sleep", "1000")
 	cmd.Stdout = os.Stdout
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	_, err := fmt.Println(cmd.Process.Pid)
-	return err
+	return os.WriteFile(file, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
 })
 
 func TestOutputKeptOpenByOthers(t *testing.T) {
 	if _, err := exec.LookPath("sleep"); err != nil {
 		t.Skip("no sleep here")
 	}
-	var out bytes.Buffer
-	cmd := leave.Command(struct{}{})
-	cmd.Stdout = &out
+	file := filepath.Join(t.TempDir(), "pid")
+	cmd := leave.Command(file)
+	cmd.Stdout = new(bytes.Buffer)
 	cmd.Grace = 10 * time.Millisecond
 	if err := cmd.Run(deadline(t)); err != nil {
 		t.Errorf("a child that leaves a program behind: %v", err)
 	}
-	var pid int
-	if _, err := fmt.Sscan(out.String(), &pid); err != nil {
-		t.Fatalf("%q: %v", out.String(), err)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Error(err)

@@ -221,7 +221,7 @@ func TestRunAndItsContext(t *testing.T) {
 			ctx, cancel := context.WithCancel(deadline(t))
 			defer cancel()
 			cmd, _ := quiet(waiting.Command(test.how))
-			cmd.Grace = 5 * time.Second
+			cmd.Grace = 30 * time.Second
 			if test.killed {
 				cmd.Grace = 10 * time.Millisecond
 			}

@@ -99,8 +99,14 @@ func wantError(t testing.TB, err, want error) {
 }
 
 // within returns a context that only a hang outlasts.
-func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+func within(t testing.TB) context.Context { return bounded(t, 30*time.Second) }
+
+// ample is within for so much work that it takes a while on a machine that has
+// much else to do.
+func ample(t testing.TB) context.Context { return bounded(t, 4*time.Minute) }
+
+func bounded(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -110,7 +110,7 @@ func (c crowd) start(t *testing.T, f *process.Function[crowd], n int) []*process
 	var children []*process.Child
 	for i := range n {
 		c.From = i
-		child, err := f.Start(within(t), c)
+		child, err := f.Start(ample(t), c)
 		must(t, err)
 		children = append(children, child)
 	}
@@ -136,9 +136,9 @@ func oneToOne(t *testing.T) {
 		c := newCrowd(t, 1, fewer(100_000), queue.Spec{Cap: 3, Mode: mode})
 		children := c.start(t, crowdPuts, 1)
 		consumer := c.start(t, crowdGets, 1)
-		must(t, process.Wait(within(t), children...))
+		must(t, process.Wait(ample(t), children...))
 		must(t, c.Q.Shutdown())
-		must(t, process.Wait(within(t), consumer...))
+		must(t, process.Wait(ample(t), consumer...))
 		c.once(t)
 	}
 }
@@ -148,9 +148,9 @@ func manyToMany(t *testing.T) {
 	const producers, consumers = 4, 4
 	c := newCrowd(t, producers, fewer(25_000), queue.Spec{Cap: 50})
 	from, to := c.start(t, crowdPuts, producers), c.start(t, crowdGets, consumers)
-	must(t, process.Wait(within(t), from...))
+	must(t, process.Wait(ample(t), from...))
 	must(t, c.Q.Shutdown())
-	must(t, process.Wait(within(t), to...))
+	must(t, process.Wait(ample(t), to...))
 	c.once(t)
 }
 
@@ -158,8 +158,8 @@ func manyToOne(t *testing.T) {
 	const producers = 4
 	c := newCrowd(t, producers, fewer(2000), queue.Spec{Cap: 64})
 	children := c.start(t, crowdPuts, producers)
-	consumed := mustBlockOrEnd(t, func() error { return c.gets(within(t)) })
-	must(t, process.Wait(within(t), children...))
+	consumed := mustBlockOrEnd(t, func() error { return c.gets(ample(t)) })
+	must(t, process.Wait(ample(t), children...))
 	must(t, c.Q.Shutdown())
 	must(t, consumed())
 	c.once(t)
@@ -170,11 +170,11 @@ func throughOnePlace(t *testing.T) {
 	const parties = 10
 	c := newCrowd(t, parties, fewer(10_000), queue.Spec{Cap: 1})
 	from, to := c.start(t, crowdPuts, parties), c.start(t, crowdGets, parties)
-	must(t, process.Wait(within(t), from...))
+	must(t, process.Wait(ample(t), from...))
 	for range parties {
-		must(t, c.Q.Put(within(t), numbered{N: end}))
+		must(t, c.Q.Put(ample(t), numbered{N: end}))
 	}
-	must(t, process.Wait(within(t), to...))
+	must(t, process.Wait(ample(t), to...))
 	c.once(t)
 }
 
@@ -187,7 +187,7 @@ func mustBlockOrEnd(t *testing.T, f func() error) (wait func() error) {
 		select {
 		case err := <-done:
 			return err
-		case <-within(t).Done():
+		case <-ample(t).Done():
 			return errors.New("hangs")
 		}
 	}

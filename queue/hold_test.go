@@ -200,6 +200,7 @@ func TestShutdownAndJoin(t *testing.T) {
 		must(t, q.Put(ctx, "a"))
 		l, err := q.Reserve(ctx)
 		must(t, err)
+		shut := make(chan struct{})
 		get := mustBlock(t, func() error {
 			for _, want := range []string{"a", "late"} {
 				x, err := q.Get(ctx)
@@ -210,11 +211,17 @@ func TestShutdownAndJoin(t *testing.T) {
 					if err := q.Shutdown(); err != nil {
 						return err
 					}
+					close(shut)
 				}
 			}
 			_, err := q.Get(ctx)
 			return err
 		})
+		select {
+		case <-shut:
+		case <-ctx.Done():
+			t.Fatal("it is not shut down")
+		}
 		wantError(t, q.Put(ctx, "no"), queue.ErrShutdown)
 		_, err = q.Reserve(ctx)
 		wantError(t, err, queue.ErrShutdown)

@@ -182,7 +182,7 @@ func kills(t *testing.T, receive bool, rounds int) {
 	if testing.Short() {
 		rounds = min(rounds, 5)
 	}
-	ctx := within(t)
+	ctx := ample(t)
 	seg := shmtest.Segment(t, shm.Spec{})
 	q, err := queue.Create[[]byte](ctx, seg, "q", queue.Spec{Cap: 8, SlotSize: 200, MaxSize: 8000, Heap: 20000})
 	must(t, err)

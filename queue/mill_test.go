@@ -339,7 +339,7 @@ func TestMill(t *testing.T) {
 
 func grind(t *testing.T, spec queue.Spec, m mill) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
