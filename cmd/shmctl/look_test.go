@@ -107,11 +107,23 @@ func hung(t *testing.T) (dir string, holder, waiter *app) {
 	waiter = start(t, dir, "persistent")
 	waiter.do("objects")
 	waiter.do("wait")
-	await(t, "a waiter", func() bool {
+	waits := func() bool {
 		in := parse[inspection](t, shmctl(t, dir, "inspect", "orders", "gate", "--json"))
 		return len(in.object(t, "gate").Holds) == 2
+	}
+	await(t, "a waiter", func() bool {
+		if !waits() {
+			return false
+		}
+		waiter.stop() // who waits looks around now and then, and is not asleep meanwhile
+		if waits() {
+			return true
+		}
+		if err := waiter.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		return false
 	})
-	waiter.stop()
 	holder.stop()
 	return dir, holder, waiter
 }

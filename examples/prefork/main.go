@@ -59,7 +59,7 @@ var serve = process.Func("server", func(ctx context.Context, a args) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		status := http.StatusOK
 		if !a.Limit.allow(time.Now()) {
 			status = http.StatusTooManyRequests
