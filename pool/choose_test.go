@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shoal-ipc/shoal/array"
 	"github.com/shoal-ipc/shoal/process"
 	"github.com/shoal-ipc/shoal/queue"
+	"github.com/shoal-ipc/shoal/shm"
 )
 
 // crowd returns a pool of workers without processes, that have so many chunks.
@@ -84,6 +86,35 @@ func TestSilentWorkersTakeTurns(t *testing.T) {
 	}
 	if want := []int{0, 1, 2, 0, 1, 2, 0}; !slices.Equal(got, want) {
 		t.Errorf("they got it in the order %v, want %v", got, want)
+	}
+}
+
+// A worker that is at work on what it got later is done with what is to be stopped:
+// to kill it then would cost another task.
+func TestWhoHasGoneOnIsNotKilled(t *testing.T) {
+	seg, err := shm.Anonymous(shm.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	p := crowd(3)
+	if p.progress, err = array.CreateAtomic[uint64](t.Context(), seg, "progress", array.Spec{Len: wordsPerWorker}); err != nil {
+		t.Fatal(err)
+	}
+	m := p.members[0]
+	for i, c := range m.assigned {
+		c.id = uint64(i + 1)
+	}
+	stopped := m.assigned[1]
+	for at, want := range []bool{false, false, false, true, false} { // none, before, it, after, one that has ended
+		p.progress.Store(wordChunk, uint64(at))
+		if got := p.past(m, stopped); got != want {
+			t.Errorf("at work on chunk %d it is past chunk %d: %v", at, stopped.id, got)
+		}
+	}
+	p.progress.Store(wordChunk, 3)
+	if p.past(m, new(chunk)) {
+		t.Error("it is past a chunk that it does not have")
 	}
 }
 
