@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,9 @@ func (p *process) still() (bool, error) {
 	}
 	for _, name := range files {
 		text, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			return false, nil // that thread has ended meanwhile
+		}
 		if err != nil {
 			return false, err
 		}
