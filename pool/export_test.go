@@ -35,11 +35,11 @@ func (p *Pool) Idle() []*process.Child {
 	return idle
 }
 
-// Mourned returns how many workers in a row have ended before they were ready.
-func (p *Pool) Mourned() int {
+// Heard returns how many messages have come from workers.
+func (p *Pool) Heard() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mourned
+	return p.messages
 }
 
 // Segment returns the pool's segment.

@@ -79,16 +79,18 @@ func TestRandomKills(t *testing.T) {
 	}
 }
 
+// killAtRandom kills workers, at whatever they are, but not so many that nothing gets
+// done where it takes long to start one.
 func killAtRandom(p *pool.Pool, stop <-chan struct{}) {
-	for {
+	for kills := uint64(0); ; {
 		select {
 		case <-stop:
 			return
 		case <-time.After(time.Duration(rand.IntN(60)) * time.Millisecond):
 		}
-		// Many in a row that were killed before they were ready are one too many for the pool.
-		if all := p.Workers(); len(all) > 0 && p.Mourned() < 50 {
+		if all := p.Workers(); len(all) > 0 && kills < 10+p.Heard()/5 {
 			_ = all[rand.IntN(len(all))].Kill()
+			kills++
 		}
 	}
 }
