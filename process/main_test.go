@@ -162,7 +162,7 @@ func noLeaks(t *testing.T) (check func()) {
 	return func() {
 		t.Helper()
 		// Closed segments go with the garbage, and audits open files for a moment.
-		for end := time.Now().Add(10 * time.Second); ; runtime.GC() {
+		for end := time.Now().Add(30 * time.Second); ; runtime.GC() {
 			var leaked []string
 			for fd, to := range openFiles(t) {
 				if before[fd] != to {

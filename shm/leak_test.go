@@ -30,7 +30,7 @@ func used() resources {
 func settled(before resources) (now resources, ok bool) {
 	const slack = 12   // each of 60 rounds would leak at least one
 	const threads = 36 // mappings of new threads, of which a loaded machine makes more
-	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < 30*time.Second; time.Sleep(time.Millisecond) {
 		runtime.GC()
 		now = used()
 		if now.descriptors <= before.descriptors+slack && now.mappings <= before.mappings+slack+threads && now.goroutines <= before.goroutines+slack {
