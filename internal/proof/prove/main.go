@@ -11,26 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 
 	"github.com/shoal-ipc/shoal/internal/proof"
 )
-
-// Proofs that both builds could run, by what the names of their tests begin with:
-// each is run in the build in which it shows more. Histories are disturbed at single
-// steps with the hook; litmus tests and scribbling want the code as it is shipped.
-const (
-	hooked  = "^TestProofLinear"
-	shipped = "^TestProof(Litmus|Scribbler|Truncated)"
-)
-
-// runs are the two builds that proofs need: with a hook at every shared atomic,
-// and as it is shipped.
-func runs() [][]string {
-	return [][]string{
-		{"test", "-count=1", "-v", "-timeout", "30m", "-run", "^TestProof", "-skip", shipped, "-tags", "shmcheck", "./..."},
-		{"test", "-count=1", "-v", "-timeout", "30m", "-run", "^TestProof", "-skip", hooked, "./internal/proof/..."},
-	}
-}
 
 func main() {
 	if err := prove(os.Stdout); err != nil {
@@ -42,10 +26,8 @@ func main() {
 func prove(out io.Writer) error {
 	sums := &tally{}
 	var failed error
-	for _, args := range runs() {
-		if err := run(sums, args); err != nil {
-			failed = fmt.Errorf("go %v: %w", args, err)
-		}
+	for _, together := range builds() {
+		failed = errors.Join(failed, runAll(sums, together))
 	}
 	for _, line := range sums.lines() {
 		if _, err := fmt.Fprintln(out, line); err != nil {
@@ -58,10 +40,26 @@ func prove(out io.Writer) error {
 	return sums.complete(proof.Kinds())
 }
 
+// runAll runs builds at once, and returns when all have ended.
+func runAll(sums *tally, list []build) error {
+	faults := make([]error, len(list))
+	var group sync.WaitGroup
+	for i, b := range list {
+		group.Go(func() { faults[i] = run(sums, b) })
+	}
+	group.Wait()
+	return errors.Join(faults...)
+}
+
 // run runs one go test. Its output is kept back unless it fails.
-func run(sums *tally, args []string) error {
+func run(sums *tally, b build) error {
+	args, err := b.args(os.DirFS("."))
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), proof.Variable+"=full")
+	// Children begin sooner without the C library, and there are tens of thousands.
+	cmd.Env = append(os.Environ(), proof.Variable+"=full", "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -72,10 +70,8 @@ func run(sums *tally, args []string) error {
 	}
 	all, unread := read(sums, stdout)
 	if err := errors.Join(cmd.Wait(), unread); err != nil {
-		for _, line := range all {
-			fmt.Fprintln(os.Stderr, line)
-		}
-		return err
+		fmt.Fprintln(os.Stderr, strings.Join(all, "\n"))
+		return fmt.Errorf("go %v: %w", args, err)
 	}
 	return nil
 }

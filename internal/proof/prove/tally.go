@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/shoal-ipc/shoal/internal/proof"
 )
 
-// tally adds up what the proofs report, by kind and unit, in the order of arrival.
+// tally adds up what the proofs report, by kind and unit. Several may report at once.
 type tally struct {
+	mu    sync.Mutex
 	kinds []sum
 }
 
@@ -27,6 +29,8 @@ func (t *tally) add(line string) {
 		return
 	}
 	kind, counts, _ := strings.Cut(report, ": ")
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	i := slices.IndexFunc(t.kinds, func(s sum) bool { return string(s.kind) == kind })
 	if i < 0 {
 		i = len(t.kinds)
@@ -53,6 +57,10 @@ func (s *sum) add(n int, unit string) {
 // lines returns one line a kind.
 func (t *tally) lines() []string {
 	var list []string
+	order := proof.Kinds()
+	slices.SortStableFunc(t.kinds, func(a, b sum) int {
+		return slices.Index(order, a.kind) - slices.Index(order, b.kind)
+	})
 	for _, s := range t.kinds {
 		list = append(list, strings.TrimPrefix(proof.Line(s.kind, s.counts...), proof.Prefix))
 	}
