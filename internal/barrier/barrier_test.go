@@ -55,7 +55,7 @@ func TestDeathsBreakTheirGeneration(t *testing.T) {
 	// One that waits.
 	first := wait(t.Context(), a)
 	stage.Until(t, "a waits", a.Asleep)
-	wait(t.Context(), b)
+	left := wait(t.Context(), b)
 	stage.Until(t, "b waits", b.Asleep)
 	w.Die(2)
 	stage.Want(t, "a", stage.Await(t, "a", first), barrier.ErrBroken)
@@ -65,6 +65,7 @@ func TestDeathsBreakTheirGeneration(t *testing.T) {
 		t.Errorf("broken %v, %d waiting, %s", c.broken(), c.waiting(), w.Core.State())
 	}
 	stage.Want(t, "Reset", a.Reset(), nil)
+	_ = stage.Await(t, "what is left of the dead one", left) // not to be in the way of another test
 	// One that was let go, while the others wait again.
 	others := []<-chan error{wait(t.Context(), a), wait(t.Context(), c), wait(t.Context(), w.join(4))}
 	for _, o := range others {

@@ -165,7 +165,9 @@ func TestStrangerDies(t *testing.T) {
 	a, b := w.join(1), w.join(2)
 	done := w.waits(t, t.Context(), a)
 	stage.Until(t, "it sleeps", a.Asleep)
-	waited := w.waits(t, t.Context(), w.join(4))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	waited := w.waits(t, ctx, w.join(4))
 	w.Bury([]uint32{3, 4})
 	stage.Until(t, "it sleeps again", a.Asleep)
 	if len(done) != 0 || len(waited) != 0 || w.Core.State() != "1 wait" {
@@ -174,17 +176,20 @@ func TestStrangerDies(t *testing.T) {
 	stage.Want(t, "Signal", b.do(func() error { return b.Signal(1) }), nil)
 	stage.Want(t, "Wait", stage.Await(t, "who waits", done), nil)
 	stage.Want(t, "Faults", w.Faults(), nil)
+	cancel()
+	_ = stage.Await(t, "what is left of the dead one", waited) // not to be in the way of another test
 }
 
 // TestSignalOfTheDead goes to another one.
 func TestSignalOfTheDead(t *testing.T) {
 	w := newWorld(robust.Poison)
 	a, b := w.join(1), w.join(2)
-	w.waits(t, t.Context(), b) // cannot come back while a holds the mutex
+	first := w.waits(t, t.Context(), b) // cannot come back while a holds the mutex
 	stage.Want(t, "Lock", a.m.Lock(t.Context()), nil)
 	stage.Want(t, "Signal", a.Signal(1), nil)
 	stage.Want(t, "Unlock", a.m.Unlock(), nil)
 	stage.Until(t, "it is used up", func() bool { return w.Core.State() == "nobody waits" })
+	stage.Want(t, "Wait", stage.Await(t, "who was signalled", first), nil)
 	done := w.waits(t, t.Context(), w.join(3))
 	core := w.Core.(interface { //nolint:errcheck // its own kind
 		Enter(slot uint32)
@@ -242,12 +247,13 @@ func TestAllocations(t *testing.T) {
 	lock := func() error { return p.m.Lock(context.Background()) }
 	ctx, cancel := context.WithCancel(t.Context())
 	stage.Want(t, "Lock", lock(), nil)
-	go func() {
+	other := stage.Async(func() error {
 		q := w.join(2)
 		for ctx.Err() == nil {
 			_ = q.do(q.Broadcast)
 		}
-	}()
+		return nil
+	})
 	_ = p.Wait(t.Context(), lock)
 	if n := testing.AllocsPerRun(100, func() {
 		if err := p.Wait(t.Context(), lock); err != nil {
@@ -258,6 +264,7 @@ func TestAllocations(t *testing.T) {
 	}
 	stage.Want(t, "Unlock", p.m.Unlock(), nil)
 	cancel()
+	stage.Want(t, "the other one", stage.Await(t, "the other one", other), nil) // before another test begins
 }
 
 func FuzzBytes(f *testing.F) {

@@ -104,9 +104,14 @@ func TestDeaths(t *testing.T) {
 			// Of a writer that waits for a reader.
 			stage.Want(t, "RLock", a.rlock(t.Context()), nil)
 			c := w.join(3)
-			stage.Async(func() error { return c.lock(t.Context()) })
+			ctx, cancel := context.WithCancel(t.Context())
+			left := stage.Async(func() error { return c.lock(ctx) })
 			stage.Until(t, "the writer waits", c.Asleep)
 			w.Die(3)
+			defer func() { // it must not be in the way of another test
+				cancel()
+				_ = stage.Await(t, "what is left of the dead one", left)
+			}()
 			stage.Want(t, "TryRLock", a.tryRLock(), nil)
 			stage.Want(t, "RUnlock", a.core.RUnlock(), nil)
 			stage.Want(t, "RUnlock", a.core.RUnlock(), nil)
