@@ -5,7 +5,9 @@ package permit_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -217,20 +219,36 @@ func (s *stage) bury(p *party, steps int) bool {
 	return died
 }
 
-// stop waits until the sleeping goroutines of the dead m, whose side is p, are
-// gone: those of a dead process leave the kernel at once.
+// stop waits until no goroutine of the dead m, whose side is p, does anything any
+// more: those of a dead process leave the kernel at once, and execute nothing.
 func (s *stage) stop(m *mortal, p *party) {
-	until(s.t, "the dead have left the kernel", func() bool {
-		asleep := false
-		m.running.Range(func(_, stopped any) bool {
-			asleep = asleep || stopped == false
-			return true
-		})
-		if asleep && p.asleep() {
+	until(s.t, "the dead stand still", func() bool {
+		still := m.still()
+		if !still && p.asleep() {
 			s.core.WakeSleepers()
-			return false
+		}
+		return still
+	})
+}
+
+// still reports whether each goroutine of the dead m has stopped at a step, or waits
+// for another one of its process, which will not come.
+func (m *mortal) still() bool {
+	var going []int64
+	m.running.Range(func(id, stopped any) bool {
+		if stopped == false {
+			going = append(going, id.(int64)) //nolint:errcheck // nothing else is stored
 		}
 		return true
+	})
+	if len(going) == 0 {
+		return true
+	}
+	buf := make([]byte, 1<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	return !slices.ContainsFunc(going, func(id int64) bool {
+		_, rest, there := bytes.Cut(buf, fmt.Appendf(nil, "goroutine %d [", id))
+		return there && !bytes.HasPrefix(rest, []byte("select")) && !bytes.HasPrefix(rest, []byte("chan "))
 	})
 }
 
