@@ -305,14 +305,15 @@ func TestLosingRace(t *testing.T) {
 }
 
 // childStorms opens, uses and closes one name for ever. As long as it has the
-// segment open, the name must be that segment's.
+// segment open, the name must be that segment's. There are slots enough for all that
+// was closed and not yet collected, also where little gets a processor.
 var childStorms = registerChild("storms", func(args []string) {
 	ctx := context.Background()
 	opts := &shm.Options{Dir: args[0]}
 	path := filepath.Join(args[0], "s.shoal")
 	rounds, _ := strconv.Atoi(args[1])
 	for range rounds {
-		seg, err := shm.OpenOrCreate(ctx, "s", shm.Spec{Participants: 16}, opts)
+		seg, err := shm.OpenOrCreate(ctx, "s", shm.Spec{Participants: 128}, opts)
 		if err != nil {
 			say("open:", err)
 			return
