@@ -123,7 +123,10 @@ func (c *Command) spawn(p *parcel) (*Child, error) {
 	}
 	input, err := c.connectInput(cmd)
 	if err == nil {
-		err = sys.StartError(cmd.Start())
+		err = cmd.Start()
+		if c.SysProcAttr == nil { // it can name descriptors too, and those may be bad
+			err = sys.StartError(err)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, control.Close(), box.close())
