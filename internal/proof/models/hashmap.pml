@@ -49,7 +49,6 @@ inline died(v) { skip }
 #endif
 #define STRIPE(k) (k == 3)
 #define LIVE(i) (meta[i] & 1)
-#define VERSION(i) (meta[i] >> 1)
 #define AT(i, v) (2 * (i) + ((v) & 1))
 /* Entries are numbered as links are: 0 is none. */
 byte meta[E + 1], busy[E + 1], next[E + 1], key[E + 1], one[2 * E + 2], other[2 * E + 2], owner[E + 1];
@@ -58,7 +57,18 @@ byte head[2], changes[2], lock[2], count[2], bitmap;
  * had since the reader began; and how many values there were. */
 byte now = 1, had, values = 2;
 
+/* Only a reader tells values and versions apart, and sees that chains change. */
+#ifdef NOREADER
+#define NEWVALUE v = 1
+#define VERSION(i) 0
+#define BECOMES(k, v) skip
+#define CHANGED(s) skip
+#else
+#define NEWVALUE v = values; values++
+#define VERSION(i) (meta[i] >> 1)
 #define BECOMES(k, v) if :: (k) == 1 -> now = v; had = had | (1 << (v)) :: else fi
+#define CHANGED(s) changes[s]++
+#endif
 #define TAKEN(i) (((x >> i) & 1) || owner[i])
 #define CLEAR s = 0; k = 0; v = 0; i = 0; p = 0; n = 0; x = 0; ops = 0
 
@@ -88,7 +98,7 @@ proctype Writer(byte me) {
 			od
 		};
 		if
-		:: atomic { i -> v = values; values++ };	/* replace */
+		:: atomic { i -> NEWVALUE };	/* replace */
 			n = VERSION(i) + 1;
 #ifndef BUG_BUSY_LATE
 			busy[i] = n;
@@ -107,7 +117,7 @@ proctype Writer(byte me) {
 			busy[i] = n;
 #endif
 			atomic { meta[i] = 2 * n + 1; BECOMES(k, v) }
-		:: atomic { !i -> v = values; values++; x = bitmap };	/* claim and insert */
+		:: atomic { !i -> NEWVALUE; x = bitmap };	/* claim and insert */
 			if
 #ifdef BUG_CLAIMS_BLINDLY
 			:: !(x & 2) -> i = 1; owner[1] = s + 1
@@ -133,7 +143,7 @@ proctype Writer(byte me) {
 			busy[i] = n;
 #endif
 			next[i] = head[s];
-			atomic { head[s] = i; changes[s]++ };
+			atomic { head[s] = i; CHANGED(s) };
 			atomic { meta[i] = 2 * n + 1; BECOMES(k, v) };
 			count[s]++
 		:: i ->	/* remove */
@@ -149,7 +159,7 @@ proctype Writer(byte me) {
 #ifdef BUG_SAME_BUCKET
 			if :: !p -> head[s] = n :: else fi;
 #else
-			atomic { if :: !p -> head[s] = n :: else fi; changes[s]++ };
+			atomic { if :: !p -> head[s] = n :: else fi; CHANGED(s) };
 #endif
 			count[s]--;
 #ifndef BUG_FREES_FIRST
@@ -242,7 +252,7 @@ again:
 				:: else ->
 					if :: p -> next[p] = n :: else fi;
 					MAYDIE;
-					atomic { if :: !p -> head[s] = n :: else fi; changes[s]++ }
+					atomic { if :: !p -> head[s] = n :: else fi; CHANGED(s) }
 #endif
 				fi;
 				MAYDIE;
@@ -250,7 +260,7 @@ again:
 			:: else -> break
 			od;
 #ifndef BUG_REPAIR_SAME_BUCKET
-			changes[s]++;
+			CHANGED(s);
 #endif
 			MAYDIE;
 #ifdef BUG_REPAIR_FREES_LIVE

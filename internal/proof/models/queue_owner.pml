@@ -46,13 +46,13 @@
 chan buffer[GOROUTINES + 2] = [6] of { byte, bit };
 byte owner[TENURES + 1], cur, tenures, crowd = ALONE;
 bit inside[TENURES + 1], wanted, turn, idle, empty_, ending, closed;
-/* What nobody sees: who works, and messages. */
-byte alone, many, sent, landed;
+/* What nobody sees: who works, and how many messages wait in buffers. */
+byte alone, many, underway;
 
 inline apply(v) {
 	buffer[v] ? w, b;
 	if
-	:: w == MESSAGE -> landed++
+	:: w == MESSAGE -> underway--
 	:: else -> inside[w] = b
 	fi;
 	w = 0; b = 0
@@ -122,9 +122,9 @@ proctype Goroutine(byte me) {
 #endif
 		atomic { assert(!alone && !many && !closed); alone = me };
 		if
-		:: atomic { assert(alone == me && !many); alone = 0; sent++; buffer[me] ! MESSAGE, 1 };
+		:: atomic { assert(alone == me && !many); alone = 0; underway++; buffer[me] ! MESSAGE, 1 };
 			buffer[me] ! CELL(cur), 0
-		:: atomic { MINE -> assert(alone == me && !many); alone = 0; sent++; landed++ };
+		:: atomic { MINE -> assert(alone == me && !many); alone = 0 };
 			inside[CELL(cur)] = 0
 		fi;
 #ifndef BUG_LEAVES_QUIETLY
@@ -137,7 +137,7 @@ join:		if
 		:: crowd == ALONE -> revoke(); goto join
 		:: atomic { crowd < OVER && MINE -> crowd++ }
 		fi;
-		atomic { assert(!alone && !closed && sent == landed); many++ };
+		atomic { assert(!alone && !closed && underway == 0); many++ };
 		many--;
 		if
 		:: atomic { tenures < TENURES -> tenures++; t = tenures };
@@ -176,7 +176,7 @@ proctype Closer() {
 	:: atomic { crowd == 0 -> crowd = OVER }
 	:: crowd > 0 && crowd < OVER -> atomic { empty_ -> empty_ = 0 }
 	od;
-	atomic { assert(!alone && !many && sent == landed); closed = 1 }
+	atomic { assert(!alone && !many && underway == 0); closed = 1 }
 }
 
 init {
