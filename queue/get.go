@@ -29,6 +29,11 @@ func (q *Queue[T]) Get(ctx context.Context) (x T, err error) {
 	if m == nil {
 		return x, q.closed()
 	}
+	if q.straight && ctx.Err() == nil && q.port.GetAlone(&mem.BytesOf(&x)[0]) {
+		q.normalize(&x)
+		q.exit(m)
+		return x, nil
+	}
 	msg, err := q.port.Take(ctx)
 	if err != nil {
 		return x, q.fail(err)
@@ -60,6 +65,11 @@ func (q *Queue[T]) TryGet() (x T, err error) {
 	m := q.use.Pin()
 	if m == nil {
 		return x, q.closed()
+	}
+	if q.straight && q.port.GetAlone(&mem.BytesOf(&x)[0]) {
+		q.normalize(&x)
+		q.exit(m)
+		return x, nil
 	}
 	msg, err := q.port.TryTake()
 	if err != nil {
@@ -155,11 +165,15 @@ func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
+// normalize makes proper bools of those in x. It is small enough to be part of its
+// callers.
 func (q *Queue[T]) normalize(x *T) {
 	if q.bools {
-		q.codec.Layout().Normalize(mem.BytesOf(x))
+		q.correct(x)
 	}
 }
+
+func (q *Queue[T]) correct(x *T) { q.codec.Layout().Normalize(mem.BytesOf(x)) }
 
 // closed is the error of a handle whose segment is closed, or lost, or that never
 // had one.

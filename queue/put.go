@@ -24,6 +24,10 @@ func (q *Queue[T]) Put(ctx context.Context, x T) error {
 	if m == nil {
 		return q.closed()
 	}
+	if q.straight && ctx.Err() == nil && q.port.PutAlone(&mem.BytesOf(&x)[0]) {
+		q.exit(m)
+		return nil
+	}
 	c, err := q.port.Claim(ctx)
 	if err != nil {
 		return q.fail(err)
@@ -49,6 +53,10 @@ func (q *Queue[T]) TryPut(x T) error {
 	m := q.use.Pin()
 	if m == nil {
 		return q.closed()
+	}
+	if q.straight && q.port.PutAlone(&mem.BytesOf(&x)[0]) {
+		q.exit(m)
+		return nil
 	}
 	c, err := q.port.TryClaim()
 	if err != nil {

@@ -50,11 +50,12 @@ type Queue[T any] struct {
 	spec  Spec
 	desk  desk[T]
 
-	fixed  bool           // T has a fixed layout
-	inline bool           // T has a fixed layout, messages lie in the slots, and the segment can be written
-	size   int            // of a T of fixed layout
-	bools  bool           // a T has bools in it
-	slots  mem.Strided[T] // the slots' messages, if inline
+	fixed    bool           // T has a fixed layout
+	inline   bool           // T has a fixed layout, messages lie in the slots, and the segment can be written
+	straight bool           // inline, and the port's PutAlone and GetAlone work
+	size     int            // of a T of fixed layout
+	bools    bool           // a T has bools in it
+	slots    mem.Strided[T] // the slots' messages, if inline
 }
 
 // Create makes an empty queue. It fails with fs.ErrExist if the name is taken,
@@ -124,6 +125,7 @@ func (q *Queue[T]) attach(obj *object.Object) error {
 		return err
 	}
 	q.inline = !q.use.ReadOnly
+	q.straight = q.inline && port.Straighten(q.size)
 	return nil
 }
 

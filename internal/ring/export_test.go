@@ -170,3 +170,12 @@ func (r *Ring) Deliverable() map[string]int {
 	}
 	return found
 }
+
+// SetStrict has everybody store with a fence.
+func (r *Ring) SetStrict() { r.head.strict.Store(1) }
+
+// SetRoles gives both roles to a participant.
+func (r *Ring) SetRoles(slot uint32) {
+	r.head.producer.Store(slot)
+	r.head.consumer.Store(slot)
+}

@@ -4,6 +4,7 @@ import (
 	"structs"
 	"unsafe"
 
+	"github.com/shoal-ipc/shoal/internal/bare"
 	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
@@ -113,23 +114,25 @@ const asideSize = 16
 
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(header{})-headerSize]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.closing)-8]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.late)-bare.LateAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.closing)-bare.ClosingAt]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.idle)-12]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.strict)-16]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.strict)-bare.StrictAt]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.notEmpty)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.notFull)-256]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.space)-384]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.gatherer)-388]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.holes)-400]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.writePos)-512]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.producer)-520]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.putting)-524]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.readPos)-640]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.consumer)-648]
-	_ = [1]struct{}{}[unsafe.Offsetof(header{}.lent)-768]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.writePos)-bare.WritePosAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.producer)-bare.ProducerAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.putting)-bare.PuttingAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.readPos)-bare.ReadPosAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.consumer)-bare.ConsumerAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.lent)-bare.LentAt]
 
 	_ = [1]struct{}{}[unsafe.Sizeof(slotHead{})-slotHeadSize]
-	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.length)-8]
+	_ = [1]struct{}{}[slotHeadSize-bare.MessageAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.length)-bare.LengthAt]
 	_ = [1]struct{}{}[unsafe.Offsetof(slotHead{}.block)-12]
 
 	_ = [1]struct{}{}[unsafe.Sizeof(aside{})-asideSize]

@@ -32,6 +32,7 @@ type Port struct {
 	putting, taking *solo
 	solitary        bool        // a goroutine may own one of them
 	fenced          atomic.Bool // there was a fence after the queue was shut down
+	lanes           *lanes      // after Straighten
 
 	notEmpty, notFull, space, idle line
 

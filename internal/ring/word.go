@@ -1,6 +1,10 @@
 package ring
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/shoal-ipc/shoal/internal/bare"
+)
 
 // The word of a slot is all that is true of it:
 //
@@ -46,6 +50,12 @@ const (
 	stateMask = 1<<4 - 1
 	triesMask = 1<<8 - 1
 	ownerMask = 1<<12 - 1
+)
+
+var (
+	_ = [1]struct{}{}[indexMask-bare.IndexMask]
+	_ = [1]struct{}{}[1<<lapShift-bare.Lap]
+	_ = [1]struct{}{}[full<<stateShift-bare.Full]
 )
 
 // stateNames are for errors.

@@ -71,7 +71,8 @@ func operations() []operation {
 		}
 		all = append(all, op)
 	}
-	return all
+	// Not as the first thing: the child that says where its instructions are has the roles.
+	return append(all, pairOperations()...)
 }
 
 // find returns an operation by its name.
