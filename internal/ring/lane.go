@@ -20,10 +20,10 @@ func (p *Port) Straighten(size int) bool {
 	if !satomic.Lanes || !p.spsc || size < 1 || size > int(p.inline) || size >= mem.Large {
 		return false
 	}
-	first, stride := p.slots.At(0), p.slots.Stride()
+	first, row := p.slots.At(0), satomic.Row{Stride: p.slots.Stride(), N: p.n, Me: p.me, Size: size}
 	p.lanes = &lanes{
-		put: satomic.NewLane(p.head, first, &p.writeHint, stride, p.n, p.me, size),
-		get: satomic.NewLane(p.head, first, &p.readHint, stride, p.n, p.me, size),
+		put: satomic.NewLane(p.head, first, &p.writeHint, row),
+		get: satomic.NewLane(p.head, first, &p.readHint, row),
 	}
 	return true
 }

@@ -15,7 +15,7 @@ const Lanes = false
 type Lane struct{}
 
 // NewLane returns a Lane.
-func NewLane[H, S any](*H, *S, *Hint, uintptr, uint32, uint32, int) Lane { return Lane{} }
+func NewLane[H, S any](*H, *S, *Hint, Row) Lane { return Lane{} }
 
 // Put puts nothing.
 func (*Lane) Put(*atomic.Uintptr, *atomic.Uint32, *byte) uint32 { return bare.Outside }

@@ -16,13 +16,12 @@ const Lanes = bare.Lanes
 // slots: see bare.Lane.
 type Lane struct{ lane bare.Lane }
 
-// NewLane returns the lane of participant me in the ring with this head, and n slots
-// from first on that lie stride bytes apart. That they are there is the caller's to
-// know. The position of the next message is in pos.
-func NewLane[H, S any](head *H, first *S, pos *Hint, stride uintptr, n, me uint32, size int) Lane {
+// NewLane returns a lane in the ring with this head, whose slots begin with first. That
+// they are there is the caller's to know. The position of the next message is in pos.
+func NewLane[H, S any](head *H, first *S, pos *Hint, row Row) Lane {
 	return Lane{bare.Lane{
 		Head: (*byte)(unsafe.Pointer(head)), Slots: (*byte)(unsafe.Pointer(first)), Pos: (*uint64)(unsafe.Pointer(pos)),
-		Stride: stride, Size: uintptr(size), N: n, Me: me,
+		Stride: row.Stride, Size: uintptr(row.Size), N: row.N, Me: row.Me,
 	}}
 }
 
