@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"fmt"
 	"io/fs"
 	"testing"
 
@@ -24,6 +25,38 @@ func TestEmptyBatches(t *testing.T) {
 	must(t, seg.Close())
 	batches(t, q, fs.ErrClosed)
 	batches(t, new(queue.Queue[int32]), fs.ErrClosed)
+}
+
+// A handle that is made one on a queue of the other mode puts and gets as that one
+// does.
+func TestTextOfOtherMode(t *testing.T) {
+	seg, err := shm.Anonymous(shm.Spec{})
+	must(t, err)
+	kept(t, seg)
+	texts := make([][]byte, 2)
+	for i, mode := range []queue.Mode{queue.SPSC, queue.MPMC} {
+		q, err := queue.Create[int32](t.Context(), seg, fmt.Sprint(mode), queue.Spec{Mode: mode})
+		must(t, err)
+		texts[i], err = q.MarshalText()
+		must(t, err)
+	}
+	q, err := queue.Open[int32](t.Context(), seg, fmt.Sprint(queue.SPSC))
+	must(t, err)
+	for n := range int32(4) {
+		must(t, q.UnmarshalText(texts[(n+1)%2]))
+		for range 3 { // after the first one the goroutine may be alone
+			must(t, q.Put(t.Context(), n))
+			must(t, q.TryPut(n+1))
+			x, err := q.Get(t.Context())
+			must(t, err)
+			y, err := q.TryGet()
+			must(t, err)
+			if x != n || y != n+1 {
+				t.Fatalf("got %d and %d, put %d and %d", x, y, n, n+1)
+			}
+		}
+		must(t, q.Segment().Close())
+	}
 }
 
 // A delivery of the queue that a handle was before is over when the handle is

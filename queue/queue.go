@@ -44,11 +44,16 @@ type base = handle.Handle
 // a closed one.
 type Queue[T any] struct {
 	base
+	access[T]
+	desk desk[T]
+}
+
+// access is how a handle gets at its queue.
+type access[T any] struct {
 	use   *object.Use
 	port  *ring.Port
 	codec *codec.Codec[T]
 	spec  Spec
-	desk  desk[T]
 
 	fixed    bool           // T has a fixed layout
 	inline   bool           // T has a fixed layout, messages lie in the slots, and the segment can be written
@@ -94,7 +99,7 @@ func open[T any](ctx context.Context, seg *shm.Segment, name string, spec Spec, 
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue[T]{base: h, use: handle.UseOf(&h), codec: c}
+	q := &Queue[T]{base: h, access: access[T]{use: handle.UseOf(&h), codec: c}}
 	if err := q.attach(handle.ObjectOf(&h)); err != nil {
 		return nil, fmt.Errorf("queue: open %q: %w", name, handle.Err(&h, err))
 	}
@@ -144,8 +149,7 @@ func (q *Queue[T]) UnmarshalText(text []byte) error {
 		return err
 	}
 	q.desk.clear() // what the handle has lent was another queue's
-	q.base, q.use, q.port, q.codec, q.spec = opened.base, opened.use, opened.port, opened.codec, opened.spec
-	q.fixed, q.inline, q.size, q.bools, q.slots = opened.fixed, opened.inline, opened.size, opened.bools, opened.slots
+	q.base, q.access = opened.base, opened.access
 	return nil
 }
 
