@@ -146,8 +146,8 @@ func (s *solo) left() {
 	}
 }
 
-// ring is a send on a channel, which is a fence: whoever hears it sees all as it is
-// now.
+// ring is a send on a channel. If the bell has rung already and nobody has heard it, it
+// is no fence: then whoever hears it sees all as it is now only behind one of its own.
 func ring(bell chan<- struct{}) {
 	select {
 	case bell <- struct{}{}:
@@ -215,7 +215,8 @@ func (s *solo) revoke() {
 	t.owner.Swap(0) // a fence in every build
 	fence()
 	for t.inside.Load() != 0 {
-		<-s.idle
+		<-s.idle // perhaps of an earlier revoke, while the owner has left and found the bell ringing
+		fence()
 	}
 	s.wanted.Store(false)
 	s.need.Store(min(max(2*s.need.Load(), needAtFirst), needMost))

@@ -30,6 +30,7 @@
  * BUG  BUG_REPAIR_BUSY           -DCLOSES -DDIES
  * BUG  BUG_REVOKE_NO_FENCE       -DCROWD
  * BUG  BUG_NO_SECOND_LOOK        -DCROWD
+ * BUG  BUG_HEARS_NO_FENCE        -DCROWD
  * BUG  BUG_LEAVES_QUIETLY        -DCROWD
  */
 #define READY 1
@@ -49,6 +50,8 @@ inline apply() {
 	w = 0; x = 0
 }
 inline fence() { atomic { do :: nempty(buffer) -> apply() :: empty(buffer) -> break od } }
+/* A channel is locked by an exchange, but who finds it full does not lock it. */
+inline ring() { if :: atomic { !idle && empty(buffer) -> idle = 1 } :: idle fi }
 inline wakeup() { atomic { flag -> flag = 0; asleep = 0 } }
 #ifdef DIES
 #define MAYDIE if :: goto died :: skip fi
@@ -78,16 +81,16 @@ proctype Producer() {
 	buffer ! BUSY, 0;
 	buffer ! INSIDE, 0;
 #ifndef BUG_LEAVES_QUIETLY
-	if :: wanted -> empty(buffer); idle = 1 :: else fi;	/* a channel is locked by an exchange */
+	if :: wanted -> ring() :: else fi;
 #endif
 	MAYDIE;
 	if :: flag -> empty(buffer); if :: wakeup() :: !flag fi :: else fi;
 	goto out;
-revoked:	/* leave, which exchanges; the rest is an operation of the crowd */
+revoked:	/* turnedAway; the rest is an operation of the crowd, which exchanges */
 	buffer ! BUSY, 0;
 	buffer ! INSIDE, 0;
+	ring();
 	empty(buffer);
-	if :: wanted -> idle = 1 :: else fi;
 	ready = 1;
 	if :: flag -> if :: wakeup() :: !flag fi :: else fi;
 	goto out;
@@ -156,12 +159,20 @@ proctype Closer() {
 
 proctype Other() {
 	byte w; bit x;
+	if :: idle = 1 :: skip fi;	/* left behind by an earlier owner */
 	wanted = 1;
 	owner = 0;
 #ifndef BUG_REVOKE_NO_FENCE
 	fence();
 #endif
-	do :: inside -> idle; idle = 0 :: else -> break od;
+	do
+	:: inside ->
+		atomic { idle -> idle = 0 };
+#ifndef BUG_HEARS_NO_FENCE
+		fence()
+#endif
+	:: else -> break
+	od;
 	wanted = 0;
 	otherIn = 1;
 	assert(!ownerIn && sent == landed);	/* and what the owner published can be seen */

@@ -26,6 +26,7 @@
  * BUG  BUG_ONE_TENURE            -DGOROUTINES=2 -DOPS=2
  * BUG  BUG_NO_SECOND_LOOK        -DGOROUTINES=2 -DOPS=1
  * BUG  BUG_REVOKE_NO_FENCE       -DGOROUTINES=2 -DOPS=1
+ * BUG  BUG_HEARS_NO_FENCE        -DGOROUTINES=2 -DOPS=2
  * BUG  BUG_LEAVES_QUIETLY        -DGOROUTINES=2 -DOPS=1
  * BUG  BUG_TURNED_QUIETLY        -DGOROUTINES=2 -DOPS=1
  * BUG  BUG_NO_TURN               -DGOROUTINES=2 -DOPS=2
@@ -58,6 +59,13 @@ inline apply(v) {
 	w = 0; b = 0
 }
 inline flush(v) { atomic { do :: nempty(buffer[v]) -> apply(v) :: empty(buffer[v]) -> break od } }
+inline fence() {
+	flush(1);
+	flush(2);
+#if GOROUTINES > 2
+	flush(3);
+#endif
+}
 /* An exchange, and whatever is one, waits until the own buffer is empty. */
 #define MINE empty(buffer[me])
 
@@ -72,6 +80,9 @@ end:	do
 	od
 }
 
+/* A channel is locked by an exchange, but who finds it full does not lock it. */
+inline ring() { if :: atomic { !idle && MINE -> idle = 1 } :: idle fi }
+
 /* revoke: crowd was ALONE */
 inline revoke() {
 #ifndef BUG_NO_TURN
@@ -84,14 +95,14 @@ inline revoke() {
 		atomic { MINE -> wanted = 1 };
 		owner[CELL(t)] = 0;
 #ifndef BUG_REVOKE_NO_FENCE
-		flush(1);
-		flush(2);
-#if GOROUTINES > 2
-		flush(3);
-#endif
+		fence();
 #endif
 		do
-		:: inside[CELL(t)] -> atomic { idle -> idle = 0 }
+		:: inside[CELL(t)] ->
+			atomic { idle -> idle = 0 };
+#ifndef BUG_HEARS_NO_FENCE
+			fence()
+#endif
 		:: else -> break
 		od;
 		wanted = 0;
@@ -113,9 +124,8 @@ proctype Goroutine(byte me) {
 		:: owner[CELL(t)] == me
 		:: else ->
 			buffer[me] ! CELL(t), 0;
-			MINE;	/* a channel is locked by an exchange */
 #ifndef BUG_TURNED_QUIETLY
-			idle = 1;
+			ring();
 #endif
 			goto others
 		fi;
@@ -128,7 +138,7 @@ proctype Goroutine(byte me) {
 			inside[CELL(cur)] = 0
 		fi;
 #ifndef BUG_LEAVES_QUIETLY
-		if :: wanted -> MINE; idle = 1 :: else fi;
+		if :: wanted -> ring() :: else fi;
 #endif
 		goto next;
 others:		t = 0;
