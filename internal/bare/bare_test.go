@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"runtime"
 	"testing"
+	"unsafe"
 
 	"github.com/shoal-ipc/shoal/internal/bare"
 )
@@ -57,6 +58,29 @@ func TestGoroutines(t *testing.T) {
 		t.Errorf("did not enter: %d, %d", a, b)
 	}
 	runtime.KeepAlive(&stranger)
+}
+
+// TestLost has the owner change while it comes in: saying that it is inside changes
+// the word that says who the owner is.
+func TestLost(t *testing.T) {
+	me := bare.Goroutine()
+	if me == 0 {
+		t.Skip("no numbers here")
+	}
+	enter := map[string]func(owner *uintptr, inside *uint32) uint32{
+		"Enter": func(owner *uintptr, inside *uint32) uint32 { return bare.Enter(owner, inside, new(uint32)) },
+	}
+	if bare.Lanes {
+		enter["Put"] = func(owner *uintptr, inside *uint32) uint32 { return bare.Put(nil, owner, inside, nil) }
+		enter["Get"] = func(owner *uintptr, inside *uint32) uint32 { return bare.Get(nil, owner, inside, nil) }
+	}
+	for name, enter := range enter {
+		owner := me
+		inside := (*uint32)(unsafe.Pointer(&owner))
+		if in := enter(&owner, inside); in != bare.Lost || *inside != 0 {
+			t.Errorf("%s: %d, and inside is %d", name, in, *inside)
+		}
+	}
 }
 
 func TestCopy(t *testing.T) {

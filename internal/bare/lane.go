@@ -22,6 +22,7 @@ const (
 	ReadPosAt  = 640
 	ConsumerAt = 648
 	LentAt     = 768
+	LentWords  = 4 // of 8 bytes
 
 	LengthAt  = 8 // of a slot's parts
 	MessageAt = 16
@@ -30,5 +31,5 @@ const (
 	Lap       = 1 << 24
 	Full      = 2 << 20
 
-	Hints = 7 // every so many positions, plus one, the hints in the head are stored
+	HintMask = 7 // the hints in the head are stored behind a slot whose number has all of these bits
 )

@@ -114,7 +114,7 @@ TEXT ·Put(SB), NOSPLIT, $0-36
 	NEXT
 next:
 	MOVQ DX, (R12)
-	TESTL $const_Hints, SI
+	TESTL $const_HintMask, SI
 	JNE  done
 	MOVQ DX, const_WritePosAt(R9)
 done:
@@ -163,7 +163,7 @@ TEXT ·Get(SB), NOSPLIT, $0-36
 	NEXT
 next:
 	MOVQ DX, (R12) // not before the slot is free
-	TESTL $const_Hints, SI
+	TESTL $const_HintMask, SI
 	JNE  done
 	MOVQ DX, const_ReadPosAt(R9)
 done:

@@ -36,6 +36,7 @@ func (r *Ring) SetEvents(v uint32) {
 func (r *Ring) Dump() string {
 	text := fmt.Sprintf("holes %#x gatherer %d lent %x write %#x read %#x late %#x closing %d\n", r.head.holes.Load(), r.head.gatherer.Load(), r.head.lentBits(), r.head.writePos.Load(), r.head.readPos.Load(),
 		r.head.late.Load(), r.head.closing.Load())
+	text += fmt.Sprintf("producer %d putting %d consumer %d strict %d\n", r.head.producer.Load(), r.head.putting.Load(), r.head.consumer.Load(), r.head.strict.Load())
 	for _, e := range []*event{&r.head.notEmpty, &r.head.notFull, &r.head.space, &r.head.idle} {
 		text += fmt.Sprintf("event %d:%d\n", e.word.Load()>>2, e.word.Load()&flagMask)
 	}

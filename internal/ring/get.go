@@ -245,7 +245,7 @@ func (p *Port) Finish(m Message) {
 		side.left()
 		h, r := p.head, p.next(lapOf(m.word)|uint64(m.Index))
 		p.readHint.Store(r) // not before the slot is free: until then the hint must not have passed it
-		if m.Index%8 == 7 {
+		if m.Index&bare.HintMask == bare.HintMask {
 			h.readPos.Publish(r)
 		}
 		if h.notEmpty.waiting() {

@@ -93,6 +93,46 @@ func TestLanes(t *testing.T) {
 	}
 }
 
+// TestLanesLeaveTheSame puts and gets by lanes in one ring, and by the operations that
+// they stand for in another: all words of both are the same after each of them.
+func TestLanesLeaveTheSame(t *testing.T) {
+	const size = 31
+	for _, n := range []int64{1, 7, 8, 19} {
+		spec := ring.Spec{Cap: n, SlotSize: 40}
+		b, p, c := straight(t, spec, size)
+		b2, p2, c2 := straight(t, spec, size)
+		compare := func(what string, k int) {
+			t.Helper()
+			if one, other := b.core.Dump(), b2.core.Dump(); one != other {
+				t.Fatalf("%d slots, %s message %d: by a lane\n%s\nelse\n%s", n, what, k, one, other)
+			}
+		}
+		dst := make([]byte, size)
+		for k := range int(3*n + 20) {
+			m := text(k, size)
+			if !p.PutAlone(&m[0]) {
+				t.Fatal("no way for message", k)
+			}
+			claim, err := p2.TryClaim()
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(p2.Inline(claim), m)
+			p2.Publish(claim, size)
+			compare("put", k)
+			if !c.GetAlone(&dst[0]) || string(dst) != string(m) {
+				t.Fatalf("got %x, not %x", dst, m)
+			}
+			taken, err := c2.TryTake()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c2.Finish(taken)
+			compare("get", k)
+		}
+	}
+}
+
 // laneSize is the size of the messages that stand in a lane's way.
 const laneSize = 24
 

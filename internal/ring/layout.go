@@ -129,6 +129,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.readPos)-bare.ReadPosAt]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.consumer)-bare.ConsumerAt]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.lent)-bare.LentAt]
+	_ = [1]struct{}{}[len(header{}.lent)-bare.LentWords]
 
 	_ = [1]struct{}{}[unsafe.Sizeof(slotHead{})-slotHeadSize]
 	_ = [1]struct{}{}[slotHeadSize-bare.MessageAt]

@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 
+	"github.com/shoal-ipc/shoal/internal/bare"
 	"github.com/shoal-ipc/shoal/internal/wait"
 )
 
@@ -87,7 +88,7 @@ func (p *Port) Publish(c Claim, length int) {
 	side.left()
 	w := p.next(c.word | uint64(c.Index))
 	p.writeHint.Store(w)
-	if c.Index%8 == 7 {
+	if c.Index&bare.HintMask == bare.HintMask {
 		p.head.writePos.Publish(w)
 	}
 	if p.head.notEmpty.waiting() {

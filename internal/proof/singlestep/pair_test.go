@@ -4,6 +4,7 @@ package singlestep
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/shoal-ipc/shoal/queue"
 	"github.com/shoal-ipc/shoal/shm"
@@ -12,11 +13,36 @@ import (
 // pairs are the messages of an SPSC queue.
 var pairs = letters[note]{spec: queue.Spec{Cap: 3, Mode: queue.SPSC}, make: notes.make, read: notes.read}
 
-// pairOperations are those of a goroutine that is alone on both sides of an SPSC queue.
+// shred is a message that is copied in pieces of every size. All its bytes are the same.
+type shred [31]byte
+
+// shreds are messages of a queue whose last slot is one behind which hints are stored.
+var shreds = letters[shred]{
+	spec: queue.Spec{Cap: 8, Mode: queue.SPSC},
+	make: func(n int) (x shred) {
+		for i := range x {
+			x[i] = byte(n)
+		}
+		return x
+	},
+	read: func(x shred) (int, error) {
+		for i := range x {
+			if x[i] != x[0] {
+				return 0, fmt.Errorf("torn: %v", x)
+			}
+		}
+		return int(x[0]), nil
+	},
+}
+
+// pairOperations are those of a goroutine that is alone on both sides of an SPSC queue,
+// with its first slot, and with its last one.
 func pairOperations() []operation {
 	all := []operation{
-		queueUse[note]{name: "Queue.Put/pair", open: putting[note], puts: 1}.inPair(pairs),
-		queueUse[note]{name: "Queue.Get/pair", open: getting[note], there: 2, takes: 1}.inPair(pairs),
+		queueUse[note]{name: "Queue.Put/pair", open: putting[note], puts: 1}.inPair(pairs, 6),
+		queueUse[note]{name: "Queue.Get/pair", open: getting[note], there: 2, takes: 1}.inPair(pairs, 6),
+		queueUse[shred]{name: "Queue.Put/pair/last", open: putting[shred], puts: 1}.inPair(shreds, 15),
+		queueUse[shred]{name: "Queue.Get/pair/last", open: getting[shred], there: 2, takes: 1}.inPair(shreds, 15),
 	}
 	for i := range all {
 		all[i].hot, all[i].once = true, true
@@ -24,9 +50,9 @@ func pairOperations() []operation {
 	return all
 }
 
-// inPair is operation for an SPSC queue. Whoever dies has both roles, so it puts what is
+// inPair is operation for an SPSC queue, in which so many messages came before. Whoever dies has both roles, so it puts what is
 // there in the beginning; they are the survivor's only after that.
-func (u queueUse[T]) inPair(l letters[T]) operation {
+func (u queueUse[T]) inPair(l letters[T], rounds int) operation {
 	op := u.operation(l)
 	op.lay = func(ctx context.Context, seg *shm.Segment) (subject, error) {
 		q, err := queue.Create[T](ctx, seg, "q", l.spec)
@@ -39,7 +65,7 @@ func (u queueUse[T]) inPair(l letters[T]) operation {
 			return deed{}, err
 		}
 		d := u.open(ctx, q, l)
-		d.warm = func() error { return warmPair(ctx, q, l) }
+		d.warm = func() error { return warmPair(ctx, q, l, rounds) }
 		d.before = func() error {
 			for n := range u.there {
 				if err := q.TryPut(l.make(n + 1)); err != nil {
@@ -53,9 +79,9 @@ func (u queueUse[T]) inPair(l letters[T]) operation {
 	return op
 }
 
-// warmPair makes the goroutine the owner of both sides, and goes round the ring.
-func warmPair[T any](ctx context.Context, q *queue.Queue[T], l letters[T]) error {
-	for n := range 2 * l.spec.Cap {
+// warmPair makes the goroutine the owner of both sides, and goes on in the ring.
+func warmPair[T any](ctx context.Context, q *queue.Queue[T], l letters[T], rounds int) error {
+	for n := range rounds {
 		if err := q.Put(ctx, l.make(warmFrom+n)); err != nil {
 			return err
 		}
