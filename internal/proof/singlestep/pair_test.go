@@ -4,7 +4,6 @@ package singlestep
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/shoal-ipc/shoal/queue"
 	"github.com/shoal-ipc/shoal/shm"
@@ -19,20 +18,8 @@ type shred [31]byte
 // shreds are messages of a queue whose last slot is one behind which hints are stored.
 var shreds = letters[shred]{
 	spec: queue.Spec{Cap: 8, Mode: queue.SPSC},
-	make: func(n int) (x shred) {
-		for i := range x {
-			x[i] = byte(n)
-		}
-		return x
-	},
-	read: func(x shred) (int, error) {
-		for i := range x {
-			if x[i] != x[0] {
-				return 0, fmt.Errorf("torn: %v", x)
-			}
-		}
-		return int(x[0]), nil
-	},
+	make: func(n int) (x shred) { spread(x[:], byte(n)); return x },
+	read: func(x shred) (int, error) { return even(x[:]) },
 }
 
 // pairOperations are those of a goroutine that is alone on both sides of an SPSC queue,

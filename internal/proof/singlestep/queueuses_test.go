@@ -17,20 +17,8 @@ type note [4]uint64
 
 var notes = letters[note]{
 	spec: queue.Spec{Cap: 3},
-	make: func(n int) (x note) {
-		for i := range x {
-			x[i] = uint64(n)
-		}
-		return x
-	},
-	read: func(x note) (int, error) {
-		for i := range x {
-			if x[i] != x[0] {
-				return 0, fmt.Errorf("torn: %v", x)
-			}
-		}
-		return int(x[0]), nil
-	},
+	make: func(n int) (x note) { spread(x[:], uint64(n)); return x },
+	read: func(x note) (int, error) { return even(x[:]) },
 }
 
 // page is a message of fixed layout that has a block of its own.
@@ -38,20 +26,24 @@ type page [512]uint64
 
 var pages = letters[page]{
 	spec: queue.Spec{Cap: 3},
-	make: func(n int) (x page) {
-		for i := range x {
-			x[i] = uint64(n)
+	make: func(n int) (x page) { spread(x[:], uint64(n)); return x },
+	read: func(x page) (int, error) { return even(x[:]) },
+}
+
+// spread makes all words of x the same, and even returns which one that is.
+func spread[E any](x []E, word E) {
+	for i := range x {
+		x[i] = word
+	}
+}
+
+func even[E uint8 | uint64](x []E) (int, error) {
+	for i := range x {
+		if x[i] != x[0] {
+			return 0, fmt.Errorf("torn: %v", x)
 		}
-		return x
-	},
-	read: func(x page) (int, error) {
-		for i := range x {
-			if x[i] != x[0] {
-				return 0, fmt.Errorf("torn: %v", x)
-			}
-		}
-		return int(x[0]), nil
-	},
+	}
+	return int(x[0]), nil
 }
 
 // texts are messages of so many bytes in a queue that keeps up to 200 in a slot.
