@@ -70,7 +70,7 @@ func (p *pooler) step(ctx context.Context) (err error) {
 		return err
 	}
 	opts := pool.Options{Workers: 1 + p.r.IntN(2), Chunk: p.r.IntN(8)}
-	if p.r.IntN(2) == 0 {
+	if p.r.IntN(2) == 0 && p.fault != faultRepeats { // with retries it may happen
 		opts.Retries = 1 << 20
 	}
 	if p.r.IntN(4) == 0 {

@@ -160,7 +160,7 @@ func TestAuditFinds(t *testing.T) {
 		faultDoubles: "the number was added to",
 	} {
 		t.Run(fault, func(t *testing.T) {
-			err := planted(t, fault)
+			err := planted(t, fault, *seed)
 			if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, errWrong) {
 				t.Errorf("the audit says: %v", err)
 			}
@@ -169,9 +169,9 @@ func TestAuditFinds(t *testing.T) {
 }
 
 // planted returns what becomes of a round whose children do something wrong.
-func planted(t *testing.T, fault string) error {
+func planted(t *testing.T, fault string, seed uint64) error {
 	t.Helper()
-	p := plan{Seed: *seed, Hazard: signals, Children: 4, Time: time.Second, Fault: fault}
+	p := plan{Seed: seed, Hazard: signals, Children: 4, Time: time.Second, Fault: fault}
 	_, err := p.try(t)
 	if e := os.RemoveAll(p.Dir); e != nil {
 		t.Error(e)
