@@ -29,7 +29,7 @@ func (q *Queue[T]) Get(ctx context.Context) (x T, err error) {
 	if m == nil {
 		return x, q.closed()
 	}
-	if q.straight && ctx.Err() == nil && q.port.GetAlone(&mem.BytesOf(&x)[0]) {
+	if q.straight && ctx.Err() == nil && q.port.AwaitAlone(&mem.BytesOf(&x)[0]) {
 		q.normalize(&x)
 		q.exit(m)
 		return x, nil

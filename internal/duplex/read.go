@@ -9,7 +9,6 @@ import (
 	"runtime"
 
 	"github.com/shoal-ipc/shoal/internal/object"
-	"github.com/shoal-ipc/shoal/internal/satomic"
 )
 
 // errNothing is what a step of the receiving side fails with when it would wait.
@@ -46,26 +45,7 @@ func (e *End) read(d *Deadline, b []byte) (int, error) {
 // spinForData waits a short time for something to read, if nobody of this process
 // does already.
 func (e *End) spinForData() bool {
-	return e.in.line.length.Load() == 0 && (e.glance() || e.in.point.Spin(e.readable))
-}
-
-// glances is how often who finds nothing to read looks again at once: the answer of
-// a process that is awake comes within a microsecond.
-const glances = 500
-
-// glance reports whether something comes at once.
-func (e *End) glance() bool {
-	if satomic.Checked {
-		return false // a test counts the steps
-	}
-	w := e.in.way
-	read := w.readPos.Load()
-	for range glances {
-		if w.writePos.Load() != read {
-			return true
-		}
-	}
-	return false
+	return e.in.line.length.Load() == 0 && (e.in.point.Glance(e.readable) || e.in.point.Spin(e.readable))
 }
 
 func (e *End) tryRead(b []byte) (int, error) {

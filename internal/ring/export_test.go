@@ -180,3 +180,6 @@ func (r *Ring) SetRoles(slot uint32) {
 	r.head.producer.Store(slot)
 	r.head.consumer.Store(slot)
 }
+
+// LingerEmpty lingers as a consumer at an empty ring, and reports whether it did.
+func (p *Port) LingerEmpty() bool { return p.lingerEmpty() }

@@ -74,7 +74,7 @@ func (p *Port) take(ctx context.Context, state uint64) (Message, error) {
 }
 
 func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error) {
-	if p.lingerEmpty() {
+	if p.soon() {
 		if m, err = p.tryTake(state); !vain(err) {
 			return m, err
 		}
@@ -85,6 +85,16 @@ func (p *Port) takeWait(ctx context.Context, state uint64) (m Message, err error
 		return err
 	})
 	return m, err
+}
+
+// soon waits for a moment and reports whether there seems to be a message to take then.
+func (p *Port) soon() bool { return p.lingerEmpty() || p.notEmpty.point.Glance(p.mayTake) }
+
+// mayTake reports whether there seems to be a message to take.
+func (p *Port) mayTake() bool {
+	r := later(p.readHint.Load(), p.head.readPos.Load())
+	i := indexOf(r)
+	return i < p.n && p.slots.At(i).word.Load() == word(lapOf(r), full, 0, 0)
 }
 
 // takeAmong takes the next message in state reading or loaned, as one of many.

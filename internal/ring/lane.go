@@ -45,7 +45,7 @@ func (p *Port) PutAlone(src *byte) bool {
 }
 
 // GetAlone gets a message to dst, if this goroutine is alone on the consumer's side, there
-// is one, and nothing stands in the way. Else it has done nothing, and Take knows more.
+// is one, and nothing stands in the way. Else it has done nothing, and TryTake knows more.
 func (p *Port) GetAlone(dst *byte) bool {
 	side, h := p.taking, p.head
 	t := side.tenure.Load()
@@ -61,6 +61,11 @@ func (p *Port) GetAlone(dst *byte) bool {
 		p.released()
 	}
 	return true
+}
+
+// AwaitAlone is GetAlone, but where there is no message it waits a moment for one.
+func (p *Port) AwaitAlone(dst *byte) bool {
+	return p.GetAlone(dst) || !p.mayTake() && p.soon() && p.GetAlone(dst)
 }
 
 // turnBack is false. It ends what a lane began that has done nothing.

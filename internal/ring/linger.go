@@ -5,8 +5,12 @@ package ring
 // time it looks at, and then writes, lines that the other side is writing, which
 // holds up both. So who had to wait first lets the other side get some way ahead; but
 // only as long as that one does get on, for nobody waits for a slot that may not
-// come. It is a delay before the next attempt and nothing else. In a queue of many
-// somebody else may do what one who lingers does not, and no time was gained.
+// come. It is a delay before the next attempt and nothing else.
+//
+// In a queue of many somebody else may do what one who lingers does not, and no time
+// was gained: there a consumer looks once, to see whether the message that it waits
+// for is one of a stream. If such messages come alone, each is taken as soon as it is
+// there (Glance).
 
 const (
 	// lingerPut is for how many looks a producer lingers at a full ring, at most.
@@ -15,6 +19,11 @@ const (
 	// lingerGet is for how many a consumer does at an empty ring, while messages
 	// come more quickly than it looks.
 	lingerGet = 4
+	// loneEnough is after how many messages that came alone a consumer takes the next
+	// one at once: they are the questions, or the answers, of round trips. loneAgain is
+	// how often it lingers nevertheless, to see whether they are a stream by now.
+	loneEnough = 4
+	loneAgain  = 32
 	// leadPart is the part of the ring that is lead enough: the other side must
 	// not come to its end meanwhile.
 	leadPart = 4
@@ -27,10 +36,11 @@ type lead struct {
 	far   uint64 // once this one is ready it is enough
 	state uint64 // of slots that are ready
 	looks int
+	found bool // the other side got on meanwhile
 }
 
-// lingerFull lingers before the next place, and lingerEmpty before the next message.
-// They report whether they waited at all.
+// lingerFull lingers before the next place, and lingerEmpty before the next message,
+// unless messages come alone. They report whether they waited at all.
 func (p *Port) lingerFull() bool {
 	if !p.spsc {
 		return false
@@ -40,11 +50,15 @@ func (p *Port) lingerFull() bool {
 }
 
 func (p *Port) lingerEmpty() bool {
-	if !p.spsc {
+	if n := p.lone.Add(1); n > loneEnough && n%loneAgain != 0 {
 		return false
 	}
 	l := p.leadOfProducer()
-	return p.notEmpty.point.Linger(l.grows)
+	waited := p.notEmpty.point.Linger(l.grows)
+	if l.found {
+		p.lone.Store(0)
+	}
+	return waited
 }
 
 func (p *Port) leadOfConsumer() lead {
@@ -52,7 +66,11 @@ func (p *Port) leadOfConsumer() lead {
 }
 
 func (p *Port) leadOfProducer() lead {
-	return p.leadAt(later(p.readHint.Load(), p.head.readPos.Load()), full, lingerGet)
+	looks := lingerGet
+	if !p.spsc {
+		looks = 1
+	}
+	return p.leadAt(later(p.readHint.Load(), p.head.readPos.Load()), full, looks)
 }
 
 func (r *Ring) leadAt(pos, state uint64, looks int) lead {
@@ -74,11 +92,16 @@ func (r *Ring) leadAt(pos, state uint64, looks int) lead {
 // grows reports whether the other side got on since the last look by one slot or
 // more, and is worth another one.
 func (l *lead) grows() bool {
-	if l.looks--; l.looks <= 0 {
+	if l.looks == 0 {
 		return false
 	}
 	l.pos = l.ring.next(l.pos)
-	return l.ready(l.pos) && !l.ready(l.far)
+	if !l.ready(l.pos) {
+		return false
+	}
+	l.found = true
+	l.looks--
+	return l.looks > 0 && !l.ready(l.far)
 }
 
 // ready reports whether the slot of pos is in the state at its own lap, and nobody's.

@@ -45,7 +45,8 @@ type Port struct {
 	writeHint satomic.Hint  // where this handle's producers look first
 	cursor    atomic.Uint32 // where this handle looks first for granules
 	_         [mem.CacheLine]byte
-	readHint  satomic.Hint // where this handle's consumers look first
+	readHint  satomic.Hint  // where this handle's consumers look first
+	lone      atomic.Uint32 // messages that came alone, one after the other; see linger.go
 	_         [mem.CacheLine]byte
 
 	readyOnce sync.Once

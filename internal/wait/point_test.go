@@ -413,6 +413,35 @@ func TestSpin(t *testing.T) {
 	until(t, func() bool { return p.Spin(w.Load) })
 }
 
+// TestGlance counts how often Glance looks: until it sees something, and not for ever.
+func TestGlance(t *testing.T) {
+	p, party := wait.NewPoint(new(satomic.Uint32), 0), newParty()
+	glance := func(at int) (looks int, seen bool) {
+		seen = p.Glance(func() bool { looks++; return looks == at })
+		return looks, seen
+	}
+	const never = 0
+	if satomic.Checked || runtime.NumCPU() == 1 || runtime.GOMAXPROCS(0) == 1 {
+		if looks, seen := glance(1); looks != 0 || seen {
+			t.Errorf("%d looks where nobody spins, and seen is %v", looks, seen)
+		}
+		return
+	}
+	if looks, seen := glance(never); looks < 2 || looks > 1000 || seen {
+		t.Errorf("%d looks, and seen is %v", looks, seen)
+	}
+	if looks, seen := glance(2); looks != 2 || !seen {
+		t.Errorf("%d looks for what the second one sees, and seen is %v", looks, seen)
+	}
+	if err := p.Enter(t.Context(), party); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Leave()
+	if looks, seen := glance(1); looks != 0 || seen {
+		t.Errorf("%d looks while somebody sleeps, and seen is %v", looks, seen)
+	}
+}
+
 func TestLinger(t *testing.T) {
 	p, party := wait.NewPoint(new(satomic.Uint32), 0), newParty()
 	linger := func(most int) (looks int, waited bool) {

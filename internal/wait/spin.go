@@ -15,6 +15,10 @@ const (
 	spinMost  = 9000
 	spinLeast = 1000
 	spinPoll  = 240 // between two looks at the word
+
+	// A glance is shorter, and looks more often: decision 0022.
+	glanceFor  = 1000
+	glancePoll = 10
 )
 
 // yields is how often Spin lets other goroutines run before it gives up.
@@ -38,6 +42,24 @@ func (p *Point) Spin(try func() bool) bool {
 	return false
 }
 
+// Glance is for who waits for what another one is about to give, such as the answer of
+// a process that is awake: it calls ready, which only looks, more often than Spin does
+// and for a shorter time, and reports whether it returned true. It does nothing where
+// Spin would not spin.
+func (p *Point) Glance(ready func() bool) bool {
+	if !p.maySpin() {
+		return false
+	}
+	pauses := pausesIn(glancePoll)
+	for range pausesIn(glanceFor) / pauses {
+		pause(pauses)
+		if ready() {
+			return true
+		}
+	}
+	return false
+}
+
 // Linger is for who had to wait and will not have to for long, but would rather
 // come late than have to wait again at once: it pauses, as Spin does between two
 // looks, as long as more returns true after it, and reports whether it did so at
@@ -47,7 +69,7 @@ func (p *Point) Linger(more func() bool) bool {
 	if !p.maySpin() {
 		return false
 	}
-	pauses := pausesPerPoll()
+	pauses := pausesIn(spinPoll)
 	for pause(pauses); more(); {
 		pause(pauses)
 	}
@@ -67,7 +89,7 @@ func (p *Point) maySpin() bool {
 // budget. Goroutines may overwrite each other's budget: it is a guess anyway.
 func (p *Point) spin(try func() bool) bool {
 	budget := p.budget.Load()
-	pauses := pausesPerPoll()
+	pauses := pausesIn(spinPoll)
 	for spent := int32(0); spent < budget; spent += spinPoll {
 		pause(pauses)
 		if try() {
@@ -83,15 +105,21 @@ func (p *Point) spin(try func() bool) bool {
 	return false
 }
 
-// pausesPerPoll returns how many pauses this CPU makes between two looks. One
-// takes from 1 to 45 ns, as the CPU's makers please.
-var pausesPerPoll = sync.OnceValue(func() uint32 { //nolint:gochecknoglobals // a measurement of the CPU, made once
-	const sample = 32
+// pausesIn returns how many pauses this CPU makes in so many nanoseconds.
+func pausesIn(ns int64) uint32 {
+	return uint32(min(max(ns*sample/max(samplePauses(), 1), 1), 1000))
+}
+
+const sample = 32 // pauses
+
+// samplePauses returns how many nanoseconds a sample takes: one pause takes from 1 to
+// 45, as the CPU's makers please.
+var samplePauses = sync.OnceValue(func() int64 { //nolint:gochecknoglobals // a measurement of the CPU, made once
 	best := time.Hour
 	for range 4 { // the quickest one was not interrupted
 		start := time.Now()
 		pause(sample)
 		best = min(best, time.Since(start))
 	}
-	return uint32(min(max(spinPoll*sample/max(best.Nanoseconds(), 1), 1), 1000))
+	return best.Nanoseconds()
 })

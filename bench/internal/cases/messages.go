@@ -130,7 +130,7 @@ func roundTrips() []harness.Case {
 	for _, size := range []int{8, 64, 1024, 65536, 1 << 20, 16 << 20} {
 		n, arg := strconv.Itoa(size), "size="+strconv.Itoa(size)
 		hot, slow := "20000", "2000" // round trips without system calls, and with some
-		mine := own("shoal", "shoal/roundtrip", arg, "rounds="+hot, "sides=2")
+		mine := own("shoal", "shoal/roundtrip", arg, "rounds="+hot, "mode=spsc", "sides=2")
 		if size >= 65536 {
 			hot = strconv.Itoa(min((1<<30)/size, 4000))
 			slow = strconv.Itoa(min((1<<30)/size, 2000))
@@ -149,6 +149,9 @@ func roundTrips() []harness.Case {
 		}
 		if size == 65536 {
 			c.Impls = append(c.Impls, own("shoal by value", "shoal/roundtrip", arg, "rounds="+hot, "sides=2"))
+		}
+		if size < 65536 {
+			c.Impls = append(c.Impls, own("shoal mpmc", "shoal/roundtrip", arg, "rounds="+hot, "mode=mpmc", "sides=2"))
 		}
 		if size <= 65536 {
 			c.Impls = append(c.Impls, own("net/rpc", "go/rpc", arg, "by=unix", "rounds=2000", "sides=2"))
