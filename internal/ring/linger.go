@@ -53,8 +53,13 @@ func (p *Port) lingerEmpty() bool {
 	if n := p.lone.Add(1); n > loneEnough && n%loneAgain != 0 {
 		return false
 	}
-	l := p.leadOfProducer()
-	waited := p.notEmpty.point.Linger(l.grows)
+	var l lead
+	waited := p.notEmpty.point.Linger(func() bool {
+		if l.ring == nil { // not before: nothing is looked at where nobody lingers
+			l = p.leadOfProducer()
+		}
+		return l.grows()
+	})
 	if l.found {
 		p.lone.Store(0)
 	}
